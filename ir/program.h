@@ -1,0 +1,206 @@
+#ifndef MLOC_IR_PROGRAM_H
+#define MLOC_IR_PROGRAM_H
+
+#include "ir/diag.h"
+#include "ir/graph.h"
+#include "ir/schema.h"
+
+/* What a storage holds. DATA, VAR, STATE, SETTING, COUNTER and OUTPUT live for the whole run; the others
+   only from their first write to their last read, so the memory plan may let them share bytes. */
+typedef enum StorageKind {
+  ST_DATA,    /* a field of a data source */
+  ST_VAR,     /* decision variables: a level's flat vector, and views into it */
+  ST_GRAD,    /* a level's gradient: flat, and views */
+  ST_STATE,   /* optimizer state, flat */
+  ST_ADJOINT, /* adjoint states: one flat vector a component, and views */
+  ST_TEMP,    /* solver vectors, hoisted values */
+  ST_SETTING, /* scalar that --set may change: consts, optimizer and method settings, steps */
+  ST_COUNTER, /* i32 scalar kept by the schedule: loop counters; the seed */
+  ST_OUTPUT,  /* losses, metrics, residuals, arrays that are reported or saved */
+  NSTORAGEKIND
+} StorageKind;
+
+typedef enum Check { CHECK_ANY, CHECK_BOX /* lo <= x <= hi */, CHECK_RANGE /* lo <= x < hi */ } Check;
+
+/* Named memory of the program. Functions read storages through param nodes and write them as results. */
+typedef struct Storage {
+  const char *name; /* unique: "fit.w", "train.x", "tune.optimizer.lr" */
+  Type type;
+  StorageKind kind;
+  struct Storage *base; /* a view: `type` at base_offset elements into base; NULL: owns its bytes */
+  int64_t base_offset;
+  Check check; /* DATA: what the file must hold. VAR views: box constraint (CHECK_BOX) */
+  double value, lo, hi; /* SETTING: default and limits; COUNTER "seed": default */
+  bool saved;  /* written to final.npz */
+  const char *dim_name[MAX_RANK]; /* DATA: as the user wrote them */
+  int64_t offset; /* bytes in the arena, by plan_memory; -1 before */
+  Span span;
+} Storage;
+
+/* Roles say what a function is for; reports show them. */
+typedef enum Role {
+  ROLE_INIT, ROLE_OBJECTIVE, ROLE_METRIC, ROLE_GRADIENT, ROLE_UPDATE, ROLE_ADJOINT, ROLE_HVP, ROLE_SOLVE,
+  ROLE_HOIST, ROLE_CHECK, NROLE
+} Role;
+
+typedef struct Kernel Kernel; /* ir/kernel.h: loop-level form, filled by fuse */
+
+/* A closed graph that reads storages (param nodes) and writes its results to storages. All reads see
+   the values from before the call. A result may go to one row of its storage (the first axis), chosen
+   by a counter. */
+typedef struct Func {
+  const char *name; /* "fit.gradient" */
+  Role role;
+  Graph *graph;
+  Node **result;
+  Storage **dest;
+  Storage **row; /* row[i]: NULL or the counter that picks the row of dest[i] */
+  int nresult, cap;
+  Kernel **kernel; /* by fuse */
+  int nkernel;
+} Func;
+
+typedef struct Setting { /* a value of a schema: a storage, since --set may change it */
+  const SettingInfo *info;
+  Storage *storage;
+} Setting;
+
+typedef struct Level Level;
+
+typedef struct Edge { /* argmin lower via method(...) */
+  Level *lower;
+  const MethodInfo *method;
+  Setting *setting; /* method->nsetting of them, in schema order */
+  Span span;
+} Edge;
+
+/* One linear system for adjoint states: a strongly connected component of a level's equations.
+   A x = b with A: apply reads `in` (flat) and writes `out` (flat); rhs writes `rhs`; the solution goes to `x`. */
+typedef struct System {
+  const char *name; /* "tune.adjoint0" */
+  Level *level;     /* whose hypergradient it serves */
+  const char **block; /* the unknowns whose equations these are: "fit", "mu(mid|fit)" */
+  int nblock;
+  int64_t size;
+  Func *rhs_func, *apply;
+  Storage *x, *rhs, *in, *out;
+  const MethodInfo *method;
+  Setting *setting;
+  Span span;
+} System;
+
+struct Level {
+  const char *name;
+  Span span;
+  Storage *flat; /* all variables in one vector */
+  Storage **var; /* views of flat, in order */
+  int nvar;
+  bool maximize; /* the objective function already has its sign turned: levels always minimize */
+  Storage *loss; /* scalar written by objective, in the user's sign */
+  Func *init, *objective;
+  Edge *edge;
+  int nedge;
+  const OptimizerInfo *optimizer;
+  Setting *setting; /* optimizer->nsetting, in schema order */
+  Setting steps;
+  /* filled by differentiate */
+  Storage *grad, **state; /* optimizer->nstate flat vectors; state[0..) */
+  Storage *count;         /* i32: steps taken by this level */
+  Func *gradient, *update;
+  System **system;        /* in the order in which they are solved */
+  int nsystem;
+};
+
+typedef enum StmtKind {
+  STMT_STEP,   /* one step of a level: adjoint systems, gradient, update (before differentiate) */
+  STMT_SOLVE,  /* solve a system (before expand) */
+  STMT_CALL,   /* call a function */
+  STMT_REPEAT, /* count (or count_setting) times; counter, if any, counts from 0 */
+  STMT_WHILE,  /* while cond (a bool scalar storage) and at most count times */
+  STMT_REPORT  /* body only when a report is due at the top level's step counter; then report */
+} StmtKind;
+
+typedef struct Stmt Stmt;
+struct Stmt {
+  StmtKind kind;
+  Level *level;
+  System *system;
+  Func *func;
+  int64_t count;
+  Storage *count_setting, *counter, *cond;
+  Stmt *body; /* first statement inside */
+  Stmt *next;
+};
+
+typedef struct Metric {
+  const char *name; /* "acc" */
+  Storage *value;   /* scalar; as f32/f64 */
+  Func *func;       /* NULL: written by another function (losses) */
+} Metric;
+
+typedef struct Source {
+  const char *name, *file;
+  Storage **field; /* "train.x": array x of the file */
+  const char **array;
+  int nfield;
+} Source;
+
+typedef struct Run {
+  const char *name;
+  Level *top;
+  int64_t seed, report_every;
+  bool csv;
+  DType precision;
+} Run;
+
+enum { /* facts that passes require, establish and break */
+  F_ORDERED = 1,
+  F_LEVEL_GRADS = 2,
+  F_NO_SOLVE = 4,
+  F_FUSED = 8,
+  F_PLANNED = 16
+};
+
+typedef struct Program {
+  Arena *arena;
+  Diags *diags;
+  const char *name; /* from the file name */
+  Storage **storage;
+  int nstorage, storage_cap;
+  Func **func;
+  int nfunc, func_cap;
+  Level **level; /* lowest first after level_order */
+  int nlevel, level_cap;
+  Source **source;
+  int nsource, source_cap;
+  Metric *metric;
+  int nmetric, metric_cap;
+  Run run;
+  Storage *seed; /* COUNTER "seed" */
+  Stmt *schedule;
+  unsigned facts;
+  int64_t arena_bytes, scratch_bytes; /* by plan_memory */
+} Program;
+
+Program *program_new(Arena *a, Diags *d, const char *name);
+/* Adds a storage; the name must be new. offset starts at -1. */
+Storage *program_storage(Program *p, StorageKind kind, Type type, const char *name, ...)
+    __attribute__((format(printf, 4, 5)));
+Storage *program_view(Program *p, Storage *base, int64_t offset, Type type, const char *name);
+Storage *program_find(const Program *p, const char *name); /* NULL if absent */
+Func *program_func(Program *p, Role role, const char *name, ...)
+    __attribute__((format(printf, 3, 4)));
+Func *program_find_func(const Program *p, const char *name);
+Level *program_find_level(const Program *p, const char *name);
+Level *program_level(Program *p, const char *name);
+/* Adds `node` as a result of f, written to dest. Types must match. */
+void func_result(Program *p, Func *f, Node *node, Storage *dest, Storage *row);
+/* Param node of f's graph (or any graph) that reads s. */
+Node *storage_read(Graph *g, const Storage *s);
+/* Drops nodes that no result reaches and renumbers; hash-consing starts afresh. Results are kept in order. */
+void func_compact(Program *p, Func *f);
+/* The default type of floats in this run. */
+DType program_float(const Program *p);
+Stmt *stmt_new(Program *p, StmtKind kind);
+
+#endif

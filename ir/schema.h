@@ -1,0 +1,48 @@
+#ifndef MLOC_IR_SCHEMA_H
+#define MLOC_IR_SCHEMA_H
+
+#include "ir/graph.h"
+
+/* Settings, defaults and update maps of optimizers, settings of methods. The frontend checks what users
+   write against them; passes expand them. */
+typedef struct SettingInfo {
+  const char *name;
+  DType dtype;          /* DT_I32 for counts; DT_F32 stands for "the run's float type" */
+  bool required;
+  double value, lo, hi; /* default; inclusive limits */
+  const char *doc;
+} SettingInfo;
+
+enum { MAX_SETTINGS = 8, MAX_STATE = 4 };
+
+typedef struct OptimizerInfo {
+  const char *name, *doc;
+  int nsetting, nstate;
+  const SettingInfo *setting;
+  const char *state_name[MAX_STATE];
+  /* The update map, written once: from variables z, their gradient, the state vectors (all flat, f[P]),
+     the settings (scalars) and the 1-based step number (float scalar) to the new variables (returned)
+     and states (next[]). Formula at the definition. */
+  Node *(*update)(Graph *g, Node *z, Node *grad, Node *const *state, Node *const *setting, Node *step,
+                  Node **next);
+} OptimizerInfo;
+
+typedef enum MethodKind { METHOD_SOLVE } MethodKind;
+
+typedef struct MethodInfo {
+  const char *name, *doc;
+  MethodKind kind;
+  bool one_block; /* works on components of one block only */
+  int nsetting;
+  const SettingInfo *setting;
+} MethodInfo;
+
+const OptimizerInfo *optimizer_find(const char *name); /* NULL if unknown */
+const MethodInfo *method_find(const char *name);
+int optimizer_count(void);
+const OptimizerInfo *optimizer_at(int i);
+int method_count(void);
+const MethodInfo *method_at(int i);
+extern const SettingInfo steps_info;
+
+#endif
