@@ -56,8 +56,11 @@ typedef struct Func {
   Storage **dest;
   Storage **row; /* row[i]: NULL or the counter that picks the row of dest[i] */
   int nresult, cap;
-  Kernel **kernel; /* by fuse */
+  /* by fuse: the kernels in order, and for each node id the storage its value is loaded from (NULL: it is
+     only ever computed inside a kernel) */
+  Kernel **kernel;
   int nkernel;
+  Storage **home;
 } Func;
 
 typedef struct Setting { /* a value of a schema: a storage, since --set may change it */
@@ -95,8 +98,8 @@ struct Level {
   Storage *flat; /* all variables in one vector */
   Storage **var; /* views of flat, in order */
   int nvar;
-  bool maximize; /* the objective function already has its sign turned: levels always minimize */
-  Storage *loss; /* scalar written by objective, in the user's sign */
+  bool maximize; /* objective computes the user's value; differentiate turns the sign */
+  Storage *loss; /* scalar written by objective: the user's value */
   Func *init, *objective;
   Edge *edge;
   int nedge;
