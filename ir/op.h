@@ -34,7 +34,7 @@ typedef struct OpInfo {
   double lo, hi;    /* sample range for tests */
   const char *text; /* MAP: scalar expression of x, z, w */
   double (*map)(double x, double z, double w);
-  /* MAP: partial derivative by operand k, NULL where it vanishes. */
+  /* MAP: partial derivative by operand k; returns NULL where it vanishes. */
   Node *(*partial[2])(Graph *G, Node *x, Node *z, Node *y);
   /* Bulk: see ir_infer; eval reads operands in[k] and writes out, all dense and row-major in doubles;
      vjp: cotangent of operand k from that of n (NULL: none); jvp: tangent of n (missing tangents NULL). */

@@ -1,0 +1,88 @@
+/* Optimizers and methods: their settings with defaults and limits, and the update maps. All maps take
+   flat vectors, so that a level's update is one kernel however many variables it has. */
+#include "ir/schema.h"
+
+#include <math.h>
+#include <string.h>
+
+/* A scalar setting over a whole vector. */
+static Node *over(Graph *g, Node *scalar, Node *like) { return ir_fill(g, scalar, like->type); }
+
+/* SGD with heavy-ball momentum (Polyak 1964, in the form of Sutskever et al. 2013 without dampening):
+   v' = momentum v + grad, z' = z - lr v'. */
+static Node *update_sgd(Graph *g, Node *z, Node *grad, Node *const *state, Node *const *setting,
+                        Node *step, Node **next) {
+  (void)step;
+  Node *v = ir_add(g, ir_mul(g, over(g, setting[1], z), state[0]), grad);
+  next[0] = v;
+  return ir_sub(g, z, ir_mul(g, over(g, setting[0], z), v));
+}
+
+/* Adam (Kingma and Ba 2015, algorithm 1): m' = b1 m + (1 - b1) grad, v' = b2 v + (1 - b2) grad^2,
+   z' = z - lr (m' / (1 - b1^t)) / (sqrt(v' / (1 - b2^t)) + eps). */
+static Node *update_adam(Graph *g, Node *z, Node *grad, Node *const *state, Node *const *setting,
+                         Node *step, Node **next) {
+  Node *lr = setting[0], *b1 = setting[1], *b2 = setting[2], *eps = setting[3];
+  Node *one = ir_num(g, b1, 1);
+  Node *m = ir_add(g, ir_mul(g, over(g, b1, z), state[0]),
+                   ir_mul(g, over(g, ir_sub(g, one, b1), z), grad));
+  Node *v = ir_add(g, ir_mul(g, over(g, b2, z), state[1]),
+                   ir_mul(g, over(g, ir_sub(g, one, b2), z), ir_mul(g, grad, grad)));
+  Node *c1 = ir_div(g, lr, ir_sub(g, one, ir_pow(g, b1, step)));
+  Node *c2 = ir_recip(g, ir_sqrt(g, ir_sub(g, one, ir_pow(g, b2, step))));
+  next[0] = m;
+  next[1] = v;
+  Node *scale = ir_add(g, ir_mul(g, ir_sqrt(g, v), over(g, c2, z)), over(g, eps, z));
+  return ir_sub(g, z, ir_div(g, ir_mul(g, over(g, c1, z), m), scale));
+}
+
+static const SettingInfo sgd_settings[] = {
+    {"lr", DT_F32, true, 0, 0, INFINITY, "step size"},
+    {"momentum", DT_F32, false, 0, 0, 1, "share of the last step that is kept"},
+};
+static const SettingInfo adam_settings[] = {
+    {"lr", DT_F32, false, 1e-3, 0, INFINITY, "step size"},
+    {"beta1", DT_F32, false, 0.9, 0, 1, "decay of the gradient's mean"},
+    {"beta2", DT_F32, false, 0.999, 0, 1, "decay of the squared gradient's mean"},
+    {"eps", DT_F32, false, 1e-8, 0, INFINITY, "added to the root"},
+};
+
+#define COUNT(a) ((int)(sizeof(a) / sizeof *(a)))
+
+static const OptimizerInfo optimizers[] = {
+    {"sgd", "stochastic gradient descent with momentum", COUNT(sgd_settings), 1, sgd_settings,
+     {"momentum"}, update_sgd},
+    {"adam", "Adam with bias correction", COUNT(adam_settings), 2, adam_settings, {"m", "v"},
+     update_adam},
+};
+
+static const SettingInfo cg_settings[] = {
+    {"iters", DT_I32, false, 20, 1, 1e6, "most iterations"},
+    {"tol", DT_F32, false, 0, 0, 1, "stop when the residual is below tol times the right-hand side"},
+    {"damping", DT_F32, false, 0, 0, INFINITY, "added to the Hessian's diagonal"},
+};
+
+static const MethodInfo methods[] = {
+    {"dense", "forms the component's matrix and factorizes it", METHOD_SOLVE, false, 0, NULL},
+    {"cg", "conjugate gradients on one level's Hessian", METHOD_SOLVE, true, COUNT(cg_settings),
+     cg_settings},
+};
+
+const SettingInfo steps_info = {"steps", DT_I32, false, 1, 1, 2e9, "steps for each step of the level above"};
+
+int optimizer_count(void) { return COUNT(optimizers); }
+const OptimizerInfo *optimizer_at(int i) { return &optimizers[i]; }
+int method_count(void) { return COUNT(methods); }
+const MethodInfo *method_at(int i) { return &methods[i]; }
+
+const OptimizerInfo *optimizer_find(const char *name) {
+  for (int i = 0; i < COUNT(optimizers); i++)
+    if (!strcmp(optimizers[i].name, name)) return &optimizers[i];
+  return NULL;
+}
+
+const MethodInfo *method_find(const char *name) {
+  for (int i = 0; i < COUNT(methods); i++)
+    if (!strcmp(methods[i].name, name)) return &methods[i];
+  return NULL;
+}
