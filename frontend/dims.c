@@ -1,0 +1,129 @@
+/* Sizes as polynomials over named dimensions, represented by one random evaluation in the field of
+   integers modulo the Mersenne prime 2^61 - 1: sums, products and quotients are field operations, and
+   equality of keys is polynomial identity testing. The point is fixed (a hash of each name), so that a
+   program means the same every time. Integer values, once known, ride along. */
+#include "frontend/dims.h"
+
+#include <string.h>
+
+static const uint64_t prime = ((uint64_t)1 << 61) - 1;
+
+static uint64_t reduce(uint64_t x) {
+  x = (x & prime) + (x >> 61);
+  return x >= prime ? x - prime : x;
+}
+
+/* The product of two residues by 32-bit halves: 2^64 is 8 and 2^61 is 1 modulo the prime. */
+static uint64_t field_mul(uint64_t x, uint64_t y) {
+  uint64_t xl = x & 0xffffffff, xh = x >> 32, yl = y & 0xffffffff, yh = y >> 32;
+  uint64_t low = xl * yl, mid = xl * yh + xh * yl, high = xh * yh;
+  uint64_t carry = mid << 32;
+  uint64_t sum = low + carry;
+  high += (mid >> 32) + (sum < low);
+  return reduce(reduce(sum) + reduce(high << 3));
+}
+
+static uint64_t field_add(uint64_t x, uint64_t y) { return reduce(x + y); }
+static uint64_t field_sub(uint64_t x, uint64_t y) { return reduce(x + prime - y); }
+
+static uint64_t field_inverse(uint64_t x) {
+  uint64_t r = 1;
+  for (uint64_t e = prime - 2; e; e >>= 1) {
+    if (e & 1) r = field_mul(r, x);
+    x = field_mul(x, x);
+  }
+  return r;
+}
+
+/* A residue that looks random: the finalizer of splitmix64. */
+static uint64_t scatter(uint64_t x) {
+  x += 0x9e3779b97f4a7c15u;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+  return reduce(x ^ (x >> 31));
+}
+
+static uint64_t hash_text(const char *s) {
+  uint64_t h = 0xcbf29ce484222325u;
+  for (; *s; s++) h = (h ^ (unsigned char)*s) * 0x100000001b3u;
+  return scatter(h);
+}
+
+SDim dim_int(Arena *a, int64_t value) {
+  return (SDim){reduce((uint64_t)value), value, arena_printf(a, "%lld", (long long)value)};
+}
+
+SDim dim_named(const char *name, int64_t value) { return (SDim){hash_text(name), value, name}; }
+
+SDim dim_fresh(const char *text, uint64_t number) {
+  return (SDim){scatter(scatter(number) ^ hash_text(text)), DIM_UNKNOWN, text};
+}
+
+bool dim_eq(SDim x, SDim y) { return x.key == y.key; }
+
+bool dim_is_int(SDim x) { return x.value >= 0 && x.key == reduce((uint64_t)x.value); }
+
+bool dim_is(SDim x, int64_t n) { return dim_is_int(x) && x.value == n; }
+
+bool dim_le(SDim x, SDim y) { return field_sub(y.key, x.key) < ((uint64_t)1 << 40); }
+
+/* An operand's text, in parentheses where it is a sum or, on the right, anything composed. */
+static const char *operand(Arena *a, const char *text, bool tight) {
+  bool composed = strpbrk(text, tight ? " */" : " ") != NULL;
+  return composed ? arena_printf(a, "(%s)", text) : text;
+}
+
+static SDim compose(Arena *a, uint64_t key, int64_t value, const char *fmt_op, SDim x, SDim y) {
+  SDim r = {key, value, NULL};
+  if (dim_is_int(r)) return dim_int(a, value);
+  bool sum = fmt_op[0] == '+' || fmt_op[0] == '-';
+  if (sum)
+    r.text = arena_printf(a, "%s %s %s", x.text, fmt_op, operand(a, y.text, fmt_op[0] == '-'));
+  else
+    r.text = arena_printf(a, "%s%s%s", operand(a, x.text, false), fmt_op,
+                          operand(a, y.text, fmt_op[0] != '*'));
+  return r;
+}
+
+static bool known(SDim x, SDim y) { return x.value >= 0 && y.value >= 0; }
+
+SDim dim_add(Arena *a, SDim x, SDim y) {
+  if (dim_is(x, 0)) return y;
+  if (dim_is(y, 0)) return x;
+  return compose(a, field_add(x.key, y.key), known(x, y) ? x.value + y.value : DIM_UNKNOWN, "+", x, y);
+}
+
+SDim dim_sub(Arena *a, SDim x, SDim y) {
+  if (dim_is(y, 0)) return x;
+  if (dim_eq(x, y)) return dim_int(a, 0);
+  int64_t v = known(x, y) && x.value >= y.value ? x.value - y.value : DIM_UNKNOWN;
+  return compose(a, field_sub(x.key, y.key), v, "-", x, y);
+}
+
+SDim dim_mul(Arena *a, SDim x, SDim y) {
+  if (dim_is(x, 1)) return y;
+  if (dim_is(y, 1)) return x;
+  return compose(a, field_mul(x.key, y.key), known(x, y) ? x.value * y.value : DIM_UNKNOWN, "*", x, y);
+}
+
+SDim dim_div(Arena *a, SDim x, SDim y, bool *exact) {
+  *exact = !known(x, y) || (y.value != 0 && x.value % y.value == 0);
+  if (dim_is(y, 1) || !*exact) return x;
+  if (dim_eq(x, y)) return dim_int(a, 1);
+  int64_t v = known(x, y) ? x.value / y.value : DIM_UNKNOWN;
+  return compose(a, field_mul(x.key, field_inverse(y.key)), v, "/", x, y);
+}
+
+static SDim opaque(Arena *a, SDim x, SDim y, const char *op, uint64_t salt, int64_t value) {
+  if (dim_is_int(x) && dim_is_int(y)) return dim_int(a, value);
+  uint64_t key = scatter(field_mul(x.key, salt) ^ scatter(y.key + salt));
+  return compose(a, key, known(x, y) ? value : DIM_UNKNOWN, op, x, y);
+}
+
+SDim dim_intdiv(Arena *a, SDim x, SDim y) {
+  return opaque(a, x, y, " div ", 3, known(x, y) && y.value ? x.value / y.value : DIM_UNKNOWN);
+}
+
+SDim dim_mod(Arena *a, SDim x, SDim y) {
+  return opaque(a, x, y, " mod ", 5, known(x, y) && y.value ? x.value % y.value : DIM_UNKNOWN);
+}
