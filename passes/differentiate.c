@@ -1,0 +1,314 @@
+/* differentiate: gives every level its gradient and update functions and its adjoint systems, and rewrites each
+   step of a level in the schedule: solve the systems (those of lower levels that it reads first), gradient, update.
+   The mathematics is in calculus.c; here expressions become functions over storages. */
+#include <string.h>
+
+#include "passes/calculus.h"
+#include "passes/passes.h"
+
+/* ---- storages */
+
+static int64_t unknown_size(const Unknown *u) {
+  int64_t n = 0;
+  for (int i = 0; i < u->n; i++) n += type_count(u->leaf[i]->type);
+  return n;
+}
+
+/* Adds views of `flat` from element `at` on, one for each tensor of u, named PREFIX + tensor's own name. */
+static int64_t add_views(Program *p, Storage *flat, int64_t at, const char *prefix, const Unknown *u,
+                         Storage **view) {
+  for (int i = 0; i < u->n; i++) {
+    const char *leaf = u->leaf[i]->attr.sym;
+    view[i] = program_view(p, flat, at, u->leaf[i]->type,
+                           arena_printf(p->arena, "%s%s", prefix, leaf));
+    at += type_count(u->leaf[i]->type);
+  }
+  return at;
+}
+
+/* ---- functions */
+
+/* Moves expressions of the working graph into a function; NULL expressions become zeros of dest's type. */
+static void emit(Program *p, Func *f, Node *const *expr, int n, Storage *const *dest) {
+  Node **out = arena_array(p->arena, Node *, n);
+  ir_subst(f->graph, expr, n, NULL, NULL, 0, out);
+  for (int i = 0; i < n; i++)
+    func_result(p, f, out[i] ? out[i] : ir_const(f->graph, dest[i]->type, 0), dest[i], NULL);
+}
+
+static void emit_gradient(Program *p, Calculus *c, Adjoint *l) {
+  Level *level = l->level;
+  const Unknown *z = &c->unknown[l->self];
+  level->grad = program_storage(p, ST_GRAD, level->flat->type, "%s.grad", level->name);
+  Storage **view = arena_array(p->arena, Storage *, z->n);
+  int64_t at = 0;
+  for (int i = 0; i < z->n; i++) {
+    const char *var = level->var[i]->name + strlen(level->name) + 1;
+    view[i] = program_view(p, level->grad, at, level->var[i]->type,
+                           arena_printf(p->arena, "%s.grad.%s", level->name, var));
+    at += type_count(level->var[i]->type);
+  }
+  level->gradient = program_func(p, ROLE_GRADIENT, "%s.gradient", level->name);
+  emit(p, level->gradient, l->gradient, z->n, view);
+}
+
+/* Bounds of every element of the flat vector; NULL where no variable has a box on that side. */
+static Node *bounds(Program *p, Graph *g, const Level *l, bool high) {
+  Node **part = arena_array(p->arena, Node *, l->nvar);
+  bool any = false;
+  for (int i = 0; i < l->nvar; i++) {
+    const Storage *v = l->var[i];
+    bool boxed = v->check == CHECK_BOX;
+    double limit = boxed ? (high ? v->hi : v->lo) : high ? __builtin_inf() : -__builtin_inf();
+    int64_t n = type_count(v->type);
+    any = any || boxed;
+    part[i] = ir_const(g, type_make(v->type.dtype, 1, &n), limit);
+  }
+  return any ? ir_concat(g, part, l->nvar, 0) : NULL;
+}
+
+/* The optimizer's step on the flat vectors, then the projection onto the box. */
+static void emit_update(Program *p, Level *level) {
+  const OptimizerInfo *opt = level->optimizer;
+  Func *f = level->update = program_func(p, ROLE_UPDATE, "%s.update", level->name);
+  Graph *g = f->graph;
+  Node *setting[MAX_SETTINGS], *state[MAX_STATE], *next[MAX_STATE];
+  if (!level->count)
+    level->count = program_storage(p, ST_COUNTER, type_scalar(DT_I32), "%s.count", level->name);
+  level->state = arena_array(p->arena, Storage *, opt->nstate);
+  for (int i = 0; i < opt->nstate; i++) {
+    level->state[i] = program_storage(p, ST_STATE, level->flat->type, "%s.optimizer.%s",
+                                      level->name, arena_printf(p->arena, "state.%s", opt->state_name[i]));
+    state[i] = storage_read(g, level->state[i]);
+  }
+  for (int i = 0; i < opt->nsetting; i++) setting[i] = storage_read(g, level->setting[i].storage);
+  Node *count = storage_read(g, level->count);
+  Node *step = ir_add(g, count, ir_num(g, count, 1));
+  Node *z = opt->update(g, storage_read(g, level->flat), storage_read(g, level->grad), state, setting,
+                        ir_cast(g, step, level->flat->type.dtype), next);
+  Node *lo = bounds(p, g, level, false), *hi = bounds(p, g, level, true);
+  if (lo) z = ir_min(g, ir_max(g, z, lo), hi);
+  func_result(p, f, z, level->flat, NULL);
+  for (int i = 0; i < opt->nstate; i++) func_result(p, f, next[i], level->state[i], NULL);
+  func_result(p, f, step, level->count, NULL);
+}
+
+/* ---- systems */
+
+/* The method for a component: that of the edge of the reading level, else of the edge that leads to the block's
+   level. Blocks that are solved together must agree. */
+static const Edge *edge_to(const Program *p, const Level *reader, const Level *home) {
+  for (int e = 0; e < reader->nedge; e++)
+    if (reader->edge[e].lower == home) return &reader->edge[e];
+  for (int i = p->nlevel - 1; i >= 0; i--) {
+    if (!level_is_above(reader, p->level[i])) continue;
+    for (int e = 0; e < p->level[i]->nedge; e++)
+      if (p->level[i]->edge[e].lower == home) return &p->level[i]->edge[e];
+  }
+  compiler_bug("differentiate", "no edge leads from `%s` to `%s`", reader->name, home->name);
+}
+
+static bool same_settings(const Edge *a, const Edge *b) {
+  for (int i = 0; i < a->method->nsetting; i++)
+    if (a->setting[i].storage->value != b->setting[i].storage->value) return false;
+  return true;
+}
+
+static const Edge *choose_edge(Calculus *c, const Level *reader, const Component *m) {
+  Program *p = c->program;
+  const Edge *first = NULL;
+  for (int i = 0; i < m->n; i++) {
+    const Edge *e = edge_to(p, reader, c->unknown[m->unknown[i]].home);
+    if (!first) first = e;
+    if (e->method == first->method && same_settings(e, first)) continue;
+    Diag *d = diag_error(p->diags, e->span, "E0501",
+                         "`%s` and `%s` must be solved together for `%s`, but their methods differ",
+                         first->lower->name, e->lower->name, reader->name);
+    diag_label(p->diags, d, first->span, "%s here", first->method->name);
+    diag_help(p->diags, d, "give both edges the same method with the same settings");
+    return NULL;
+  }
+  if (first->method->one_block && m->n > 1) {
+    const char *list = "";
+    for (int i = 0; i < m->n; i++)
+      list = arena_printf(p->arena, "%s%s`%s`", list, i ? ", " : "", c->unknown[m->unknown[i]].name);
+    Diag *d = diag_error(p->diags, first->span, "E0502",
+                         "`%s` cannot solve a system of %d blocks", first->method->name, m->n);
+    diag_note(p->diags, d, "the hypergradient of `%s` couples %s", reader->name, list);
+    diag_help(p->diags, d, "use `dense()` on these edges");
+    return NULL;
+  }
+  return first;
+}
+
+/* -dLag/du with the component's own states left out: what is known before it is solved. */
+static void emit_rhs(Program *p, Calculus *c, const Adjoint *l, const Component *m, System *s,
+                     Storage *const *dest, int n) {
+  Arena *scratch = arena_new();
+  Graph *g = c->graph;
+  Node **wrt = arena_array(scratch, Node *, n), **out = arena_array(scratch, Node *, n);
+  int total = 1, at = 1, k = 0;
+  for (int i = 0; i < l->nu; i++) total += c->unknown[l->u[i]].n;
+  Node **y = arena_array(scratch, Node *, total), **cot = arena_array(scratch, Node *, total);
+  y[0] = l->objective;
+  cot[0] = ir_num(g, l->objective, -1);
+  for (int i = 0; i < l->nu; i++) {
+    const Unknown *u = &c->unknown[l->u[i]], *mu = &c->unknown[l->mu[i]];
+    bool inside = false;
+    for (int j = 0; j < m->n; j++) inside = inside || m->unknown[j] == l->u[i];
+    for (int j = 0; j < u->n; j++) {
+      if (inside) wrt[k++] = u->leaf[j];
+      if (inside || !u->eq[j]) continue;
+      y[at] = u->eq[j];
+      cot[at++] = ir_neg(g, mu->leaf[j]);
+    }
+  }
+  ir_vjp(g, y, cot, at, wrt, n, out);
+  s->rhs_func = program_func(p, ROLE_ADJOINT, "%s.rhs", s->name);
+  emit(p, s->rhs_func, out, n, dest);
+  arena_free(scratch);
+}
+
+/* A v = sum over the component's w of d<v_w, eq(w)>/du. */
+static void emit_apply(Program *p, Calculus *c, const Component *m, System *s, Storage *const *in,
+                       Storage *const *dest, int n) {
+  Arena *scratch = arena_new();
+  Graph *g = c->graph;
+  Node **wrt = arena_array(scratch, Node *, n), **out = arena_array(scratch, Node *, n);
+  Node **y = arena_array(scratch, Node *, n), **cot = arena_array(scratch, Node *, n);
+  int at = 0, k = 0;
+  for (int j = 0; j < m->n; j++) {
+    const Unknown *u = &c->unknown[m->unknown[j]];
+    for (int i = 0; i < u->n; i++, k++) {
+      wrt[k] = u->leaf[i];
+      if (!u->eq[i]) continue;
+      y[at] = u->eq[i];
+      cot[at++] = storage_read(g, in[k]);
+    }
+  }
+  ir_vjp(g, y, cot, at, wrt, n, out);
+  s->apply = program_func(p, ROLE_HVP, "%s.apply", s->name);
+  emit(p, s->apply, out, n, dest);
+  arena_free(scratch);
+}
+
+static bool emit_system(Program *p, Calculus *c, const Adjoint *l, int number) {
+  const Component *m = &l->component[number];
+  Level *level = l->level;
+  const Edge *edge = choose_edge(c, level, m);
+  if (!edge) return false;
+  System *s = arena_new_of(p->arena, System);
+  s->name = arena_printf(p->arena, "%s.adjoint%d", level->name, number);
+  s->level = level;
+  s->method = edge->method;
+  s->setting = edge->setting;
+  s->span = edge->span;
+  s->nblock = m->n;
+  s->block = arena_array(p->arena, const char *, m->n);
+  int n = 0;
+  for (int j = 0; j < m->n; j++) {
+    s->block[j] = c->unknown[m->unknown[j]].name;
+    s->size += unknown_size(&c->unknown[m->unknown[j]]);
+    n += c->unknown[m->unknown[j]].n;
+  }
+  Type flat = type_make(program_float(p), 1, &s->size);
+  s->x = program_storage(p, ST_ADJOINT, flat, "%s.x", s->name);
+  s->rhs = program_storage(p, ST_TEMP, flat, "%s.rhs", s->name);
+  s->in = program_storage(p, ST_TEMP, flat, "%s.in", s->name);
+  s->out = program_storage(p, ST_TEMP, flat, "%s.out", s->name);
+  Storage **x = arena_array(p->arena, Storage *, n), **rhs = arena_array(p->arena, Storage *, n);
+  Storage **in = arena_array(p->arena, Storage *, n), **out = arena_array(p->arena, Storage *, n);
+  int64_t at[4] = {0};
+  for (int j = 0, k = 0; j < m->n; j++) {
+    int i = 0;
+    while (l->u[i] != m->unknown[j]) i++;
+    const Unknown *mu = &c->unknown[l->mu[i]];
+    at[0] = add_views(p, s->x, at[0], "", mu, x + k);
+    at[1] = add_views(p, s->rhs, at[1], arena_printf(p->arena, "%s.rhs.", s->name), mu, rhs + k);
+    at[2] = add_views(p, s->in, at[2], arena_printf(p->arena, "%s.in.", s->name), mu, in + k);
+    at[3] = add_views(p, s->out, at[3], arena_printf(p->arena, "%s.out.", s->name), mu, out + k);
+    k += mu->n;
+  }
+  emit_rhs(p, c, l, m, s, rhs, n);
+  emit_apply(p, c, m, s, in, out, n);
+  level->system[level->nsystem++] = s;
+  return true;
+}
+
+/* ---- the schedule */
+
+static bool func_reads(const Program *p, const Func *f, const Storage *flat) {
+  for (int i = 0; i < f->graph->nnode; i++) {
+    if (f->graph->node[i]->op != OP_param) continue;
+    const Storage *s = program_find(p, f->graph->node[i]->attr.sym);
+    if (s && (s->base ? s->base : s) == flat) return true;
+  }
+  return false;
+}
+
+static bool level_reads(const Program *p, const Level *l, const Storage *flat) {
+  bool reads = func_reads(p, l->gradient, flat);
+  for (int i = 0; i < l->nsystem; i++)
+    reads = reads || func_reads(p, l->system[i]->rhs_func, flat) ||
+            func_reads(p, l->system[i]->apply, flat);
+  return reads;
+}
+
+/* Appends to tail the solves that a step of l needs: adjoint states of lower levels at current values first. */
+static Stmt **push_solves(Program *p, Level *l, bool *done, Stmt **tail) {
+  for (int i = 0; i < p->nlevel; i++) {
+    Level *m = p->level[i];
+    bool needed = false;
+    for (int s = 0; m != l && level_is_above(l, m) && !done[i] && s < m->nsystem; s++)
+      needed = needed || level_reads(p, l, m->system[s]->x);
+    if (needed) {
+      done[i] = true;
+      tail = push_solves(p, m, done, tail);
+    }
+  }
+  for (int s = 0; s < l->nsystem; s++) {
+    *tail = stmt_new(p, STMT_SOLVE);
+    (*tail)->system = l->system[s];
+    tail = &(*tail)->next;
+  }
+  return tail;
+}
+
+static Stmt **push_call(Program *p, Func *f, Stmt **tail) {
+  *tail = stmt_new(p, STMT_CALL);
+  (*tail)->func = f;
+  return &(*tail)->next;
+}
+
+static void rewrite(Program *p, Stmt **at) {
+  while (*at) {
+    Stmt *s = *at;
+    rewrite(p, &s->body);
+    if (s->kind != STMT_STEP) {
+      at = &s->next;
+      continue;
+    }
+    Stmt *first = NULL, **tail = &first;
+    tail = push_solves(p, s->level, arena_array(p->arena, bool, p->nlevel), tail);
+    tail = push_call(p, s->level->gradient, tail);
+    tail = push_call(p, s->level->update, tail);
+    *tail = s->next;
+    *at = first;
+    at = tail;
+  }
+}
+
+bool pass_differentiate(Program *p) {
+  Calculus c;
+  if (!calculus_build(&c, p)) return false;
+  bool ok = true;
+  for (int k = 0; k < p->nlevel; k++) {
+    Adjoint *l = &c.adjoint[k];
+    emit_gradient(p, &c, l);
+    emit_update(p, l->level);
+    l->level->system = arena_array(p->arena, System *, l->ncomponent);
+    for (int i = 0; i < l->ncomponent; i++) ok = emit_system(p, &c, l, i) && ok;
+  }
+  if (ok) rewrite(p, &p->schedule);
+  return ok;
+}
