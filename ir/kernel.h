@@ -62,11 +62,13 @@ struct Kernel {
   bool reduced[MAX_RANK];
   LoopOrder order;
   Provider provider;
-  bool flat;     /* LOOP without reduced axes, all of whose reads are at the domain's own index or of scalars:
-                    the domain is one axis and anchors have any shape with as many elements */
+  bool flat; /* LOOP without reduced axes, all of whose reads are at the domain's own index or of scalars: one
+                loop over all elements will do */
   bool parallel; /* enough work for threads; reductions then run in chunks of fixed size */
-  int64_t chunk; /* iterations of the parallel loop a chunk: rows, or elements where no axis is kept (also flat);
-                    COLUMNS: iterations of the outermost reduced axis */
+  /* Iterations of the parallel loop a chunk. The loop runs over: flat: the elements; no reduced axes: all axes but the
+     last; ROWS: the kept axes, where there are none the row's elements; COLUMNS: the first reduced
+     axis; GEMM: batch x m. SCATTER and CALL are not parallel. */
+  int64_t chunk;
   Anchor *anchor;
   int nanchor, anchor_cap;
   Store *store;
@@ -81,10 +83,10 @@ struct Kernel {
   int ndead;
 };
 
-/* Number of kept rows, of elements of a row, and of parallel chunks (1 if not parallel). */
-int64_t kernel_rows(const Kernel *k);
-int64_t kernel_row_size(const Kernel *k);
-int64_t kernel_chunks(const Kernel *k);
+int64_t kernel_rows(const Kernel *k);     /* product of the kept axes */
+int64_t kernel_row_size(const Kernel *k); /* product of the reduced axes */
+int64_t kernel_loop(const Kernel *k);     /* iterations of the loop that may be parallel */
+int64_t kernel_chunks(const Kernel *k);   /* chunks of that loop; 1 if not parallel */
 
 /* Where a library reads an operand: a node with a home seen through reshapes, contiguous slices and one
    exchange of the last two axes. `offset` counts elements from the home's first. */
