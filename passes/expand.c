@@ -1,0 +1,207 @@
+/* expand: replaces each `solve` of an adjoint system by the loop of its method, over the system's functions: rhs
+   (writes the right-hand side) and apply (reads `in`, writes `out` = A in). A method is one function here and one row
+   in ir/schema.c. */
+#include <string.h>
+
+#include "passes/passes.h"
+
+/* Statements in order; `tail` is where the next one goes. */
+typedef struct Seq {
+  Program *p;
+  Stmt *first, **tail;
+} Seq;
+
+static Seq seq_new(Program *p) { return (Seq){.p = p}; }
+
+static void push(Seq *q, Stmt *s) {
+  if (!q->first) q->tail = &q->first;
+  *q->tail = s;
+  q->tail = &s->next;
+}
+
+static void push_call(Seq *q, Func *f) {
+  Stmt *s = stmt_new(q->p, STMT_CALL);
+  s->func = f;
+  push(q, s);
+}
+
+static Storage *scalar(Program *p, const System *s, const char *name, DType t) {
+  return program_storage(p, ST_TEMP, type_scalar(t), "%s.%s", s->name, name);
+}
+
+static Storage *vector(Program *p, const System *s, const char *name) {
+  return program_storage(p, ST_TEMP, s->x->type, "%s.%s", s->name, name);
+}
+
+static Node *setting(Graph *g, const System *s, const char *name) {
+  for (int i = 0; i < s->method->nsetting; i++)
+    if (!strcmp(s->method->setting[i].name, name)) return storage_read(g, s->setting[i].storage);
+  compiler_bug("expand", "`%s` has no setting `%s`", s->method->name, name);
+}
+
+/* ---- dense: the columns A e_j, then LU */
+
+static Func *dense_unit(Program *p, System *s, Storage *j) {
+  Func *f = program_func(p, ROLE_SOLVE, "%s.unit", s->name);
+  Graph *g = f->graph;
+  Node *iota = ir_iota(g, type_with(s->in->type, DT_I32), 0);
+  Node *hit = ir_eq(g, iota, ir_fill(g, storage_read(g, j), iota->type));
+  func_result(p, f, ir_cast(g, hit, s->in->type.dtype), s->in, NULL);
+  return f;
+}
+
+static void expand_dense(Seq *q, System *s) {
+  Program *p = q->p;
+  Type square = type_make(s->x->type.dtype, 2, (int64_t[]){s->size, s->size});
+  Storage *columns = program_storage(p, ST_TEMP, square, "%s.columns", s->name);
+  Storage *j = program_storage(p, ST_COUNTER, type_scalar(DT_I32), "%s.j", s->name);
+
+  Func *keep = program_func(p, ROLE_SOLVE, "%s.keep", s->name);
+  func_result(p, keep, storage_read(keep->graph, s->out), columns, j);
+  Func *solve = program_func(p, ROLE_SOLVE, "%s.solve", s->name);
+  Node *a = ir_transpose(solve->graph, storage_read(solve->graph, columns), (int64_t[]){1, 0});
+  func_result(p, solve, ir_solve(solve->graph, a, storage_read(solve->graph, s->rhs)), s->x, NULL);
+
+  Seq body = seq_new(p);
+  push_call(&body, dense_unit(p, s, j));
+  push_call(&body, s->apply);
+  push_call(&body, keep);
+  Stmt *loop = stmt_new(p, STMT_REPEAT);
+  loop->count = s->size;
+  loop->counter = j;
+  loop->body = body.first;
+  push_call(q, s->rhs_func);
+  push(q, loop);
+  push_call(q, solve);
+}
+
+/* ---- cg: conjugate gradients (Hestenes and Stiefel 1952) on (A + damping I) x = rhs from x = 0.
+   in is the direction p, out is A p:
+     q = A p + damping p, alpha = r'r / p'q, x += alpha p, r -= alpha q, beta = new r'r / r'r, p = r + beta p.
+   Ends after `iters` rounds, when |r| <= tol |rhs|, or when r'r or p'q is 0 (the system is solved). */
+
+typedef struct Cg {
+  Storage *r, *rr, *limit, *go;
+} Cg;
+
+static Node *and_positive(Graph *g, Node *rr, Node *limit) {
+  return ir_and(g, ir_lt(g, limit, rr), ir_lt(g, ir_num(g, rr, 0), rr));
+}
+
+static Func *cg_start(Program *p, System *s, const Cg *v) {
+  Func *f = program_func(p, ROLE_SOLVE, "%s.start", s->name);
+  Graph *g = f->graph;
+  Node *b = storage_read(g, s->rhs), *rr = ir_dot(g, b, b), *tol = setting(g, s, "tol");
+  Node *limit = ir_mul(g, ir_mul(g, tol, tol), rr);
+  func_result(p, f, ir_num(g, b, 0), s->x, NULL);
+  func_result(p, f, b, v->r, NULL);
+  func_result(p, f, b, s->in, NULL);
+  func_result(p, f, rr, v->rr, NULL);
+  func_result(p, f, limit, v->limit, NULL);
+  func_result(p, f, and_positive(g, rr, limit), v->go, NULL);
+  return f;
+}
+
+static Func *cg_round(Program *p, System *s, const Cg *v) {
+  Func *f = program_func(p, ROLE_SOLVE, "%s.round", s->name);
+  Graph *g = f->graph;
+  Node *d = storage_read(g, s->in), *ad = storage_read(g, s->out), *rr = storage_read(g, v->rr);
+  Node *q = ir_add(g, ad, ir_mul(g, ir_fill(g, setting(g, s, "damping"), d->type), d));
+  Node *curvature = ir_dot(g, d, q), *zero = ir_num(g, rr, 0);
+  Node *flat = ir_eq(g, curvature, zero);
+  Node *alpha = ir_select(g, flat, zero, ir_div(g, rr, curvature));
+  Node *step = ir_fill(g, alpha, d->type);
+  Node *x = ir_add(g, storage_read(g, s->x), ir_mul(g, step, d));
+  Node *r = ir_sub(g, storage_read(g, v->r), ir_mul(g, step, q));
+  Node *next = ir_dot(g, r, r), *beta = ir_div(g, next, rr);
+  Node *direction = ir_add(g, r, ir_mul(g, ir_fill(g, beta, d->type), d));
+  Node *go = ir_and(g, ir_not(g, flat), and_positive(g, next, storage_read(g, v->limit)));
+  func_result(p, f, x, s->x, NULL);
+  func_result(p, f, r, v->r, NULL);
+  func_result(p, f, direction, s->in, NULL);
+  func_result(p, f, next, v->rr, NULL);
+  func_result(p, f, go, v->go, NULL);
+  return f;
+}
+
+static void expand_cg(Seq *q, System *s) {
+  Program *p = q->p;
+  DType t = s->x->type.dtype;
+  Cg v = {vector(p, s, "r"), scalar(p, s, "rr", t), scalar(p, s, "limit", t), scalar(p, s, "go", DT_BOOL)};
+  Seq body = seq_new(p);
+  push_call(&body, s->apply);
+  push_call(&body, cg_round(p, s, &v));
+  Stmt *loop = stmt_new(p, STMT_WHILE);
+  loop->cond = v.go;
+  loop->count_setting = s->setting[0].storage;
+  loop->count = (int64_t)loop->count_setting->value;
+  loop->body = body.first;
+  push_call(q, s->rhs_func);
+  push_call(q, cg_start(p, s, &v));
+  push(q, loop);
+}
+
+/* ---- the pass */
+
+static const struct {
+  const char *method;
+  void (*expand)(Seq *q, System *s);
+} methods[] = {{"dense", expand_dense}, {"cg", expand_cg}};
+
+/* One expansion a system, wherever it is solved: the statements are shared text, so each place gets a copy. */
+typedef struct Expanded {
+  System *system;
+  Stmt *body;
+} Expanded;
+
+typedef struct Memo {
+  Expanded *item;
+  int n, cap;
+} Memo;
+
+static Stmt *copy_stmts(Program *p, const Stmt *s, Stmt ***tail) {
+  Stmt *first = NULL, **at = &first;
+  for (; s; s = s->next) {
+    Stmt *c = arena_dup(p->arena, s, sizeof *s);
+    Stmt **ignored;
+    c->body = copy_stmts(p, s->body, &ignored);
+    c->next = NULL;
+    *at = c;
+    at = &c->next;
+  }
+  *tail = at;
+  return first;
+}
+
+static Stmt *expansion(Program *p, Memo *m, System *s) {
+  for (int i = 0; i < m->n; i++)
+    if (m->item[i].system == s) return m->item[i].body;
+  Seq q = seq_new(p);
+  for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+    if (!strcmp(methods[i].method, s->method->name)) methods[i].expand(&q, s);
+  if (!q.first) compiler_bug("expand", "no expansion of `%s`", s->method->name);
+  Expanded e = {s, q.first};
+  VEC_PUSH(p->arena, m->item, m->n, m->cap, e);
+  return q.first;
+}
+
+static void rewrite(Program *p, Memo *m, Stmt **at) {
+  while (*at) {
+    Stmt *s = *at, **tail;
+    rewrite(p, m, &s->body);
+    if (s->kind != STMT_SOLVE) {
+      at = &s->next;
+      continue;
+    }
+    Stmt *first = copy_stmts(p, expansion(p, m, s->system), &tail);
+    *tail = s->next;
+    *at = first;
+    at = tail;
+  }
+}
+
+bool pass_expand(Program *p) {
+  Memo memo = {0};
+  rewrite(p, &memo, &p->schedule);
+  return true;
+}

@@ -1,0 +1,144 @@
+/* hoist: what a function computes from values that its loop does not change is computed once, before the loop, by a
+   function of its own (NAME.hoisted) that leaves the values in temporary storages. In a solver's loop that is the
+   linearization: everything of a Hessian-vector product that does not depend on the vector. The hoisted function stands
+   in the next outer loop and is hoisted in turn. */
+#include <string.h>
+
+#include "ir/op.h"
+#include "passes/passes.h"
+
+/* Where a function is called: the innermost loop around it (NULL: none) and the link that points to the
+   statement before which a hoisted call would stand: the loop, else the call itself. */
+typedef struct Site {
+  Stmt *loop, **before;
+} Site;
+
+typedef struct Sites {
+  Site *item;
+  int n, cap;
+} Sites;
+
+static void find_sites(Arena *a, Stmt **at, const Func *f, Stmt *loop, Stmt **before, Sites *out) {
+  for (; *at; at = &(*at)->next) {
+    Stmt *s = *at;
+    if (s->kind == STMT_CALL && s->func == f) {
+      Site site = {loop, loop ? before : at};
+      VEC_PUSH(a, out->item, out->n, out->cap, site);
+    }
+    bool loops = s->kind == STMT_REPEAT || s->kind == STMT_WHILE;
+    find_sites(a, &s->body, f, loops ? s : loop, loops ? at : before, out);
+  }
+}
+
+static const Storage *root_of(const Storage *s) { return s->base ? root_of(s->base) : s; }
+
+static bool writes(const Stmt *s, const Storage *root) {
+  for (; s; s = s->next) {
+    if (s->counter == root) return true;
+    for (int i = 0; s->kind == STMT_CALL && i < s->func->nresult; i++)
+      if (root_of(s->func->dest[i]) == root) return true;
+    if (writes(s->body, root)) return true;
+  }
+  return false;
+}
+
+/* Whether the param reads something that one of the sites' loops writes. */
+static bool varies(const Program *p, const Sites *sites, const Node *param) {
+  const Storage *root = root_of(program_find(p, param->attr.sym));
+  for (int i = 0; i < sites->n; i++) {
+    const Stmt *loop = sites->item[i].loop;
+    if (loop && (loop->counter == root || writes(loop->body, root))) return true;
+  }
+  return false;
+}
+
+/* Views and leaves cost nothing where they are read; everything else is worth computing once. */
+static bool worth(const Node *n) {
+  Emission e = op_info(n->op)->emit;
+  return e != EMIT_LEAF && (e != EMIT_INDEX || n->op == OP_gather || n->op == OP_random);
+}
+
+/* Marks the hoisted nodes that f still reads: those below views of an invariant operand or result. */
+static void mark_kept(const Node *n, const bool *varying, bool *keep) {
+  if (varying[n->id] || keep[n->id]) return;
+  if (worth(n)) {
+    keep[n->id] = true;
+    return;
+  }
+  for (int k = 0; k < n->nin; k++) mark_kept(n->in[k], varying, keep);
+}
+
+static bool find_invariant(const Program *p, const Func *f, const Sites *sites, bool *keep) {
+  Arena *scratch = arena_new();
+  bool *varying = arena_array(scratch, bool, f->graph->nnode), any = false;
+  for (int i = 0; i < f->graph->nnode; i++) {
+    const Node *n = f->graph->node[i];
+    varying[i] = n->op == OP_param && varies(p, sites, n);
+    for (int k = 0; k < n->nin; k++) varying[i] = varying[i] || varying[n->in[k]->id];
+  }
+  for (int i = 0; i < f->graph->nnode; i++)
+    if (varying[i])
+      for (int k = 0; k < f->graph->node[i]->nin; k++)
+        mark_kept(f->graph->node[i]->in[k], varying, keep);
+  /* A result that does not vary at all is stored in the loop, once a round, so its computing leaves, too. */
+  for (int i = 0; i < f->nresult; i++) mark_kept(f->result[i], varying, keep);
+  for (int i = 0; i < f->graph->nnode; i++) any = any || keep[i];
+  arena_free(scratch);
+  return any;
+}
+
+static Func *split(Program *p, Func *f, const bool *keep) {
+  Func *pre = program_func(p, ROLE_HOIST, "%s.hoisted", f->name);
+  Graph *g = graph_new(p->arena);
+  Arena *scratch = arena_new();
+  Node **from = arena_array(scratch, Node *, f->graph->nnode);
+  Node **into = arena_array(scratch, Node *, f->graph->nnode);
+  int n = 0;
+  for (int i = 0; i < f->graph->nnode; i++) {
+    if (!keep[i]) continue;
+    Storage *t = program_storage(p, ST_TEMP, f->graph->node[i]->type, "%s.h%d", f->name, n);
+    Node *out;
+    ir_subst(pre->graph, &f->graph->node[i], 1, NULL, NULL, 0, &out);
+    func_result(p, pre, out, t, NULL);
+    from[n] = f->graph->node[i];
+    into[n++] = storage_read(g, t);
+  }
+  ir_subst(g, f->result, f->nresult, from, into, n, f->result);
+  f->graph = g;
+  func_compact(p, f);
+  arena_free(scratch);
+  return pre;
+}
+
+static void insert_calls(Program *p, Func *pre, const Sites *sites) {
+  for (int i = sites->n - 1; i >= 0; i--) { /* last first: links before it stay valid */
+    bool again = false;
+    for (int k = 0; k < i; k++) again = again || (sites->item[i].loop && sites->item[k].loop == sites->item[i].loop);
+    if (again) continue;
+    Stmt *call = stmt_new(p, STMT_CALL);
+    call->func = pre;
+    call->next = *sites->item[i].before;
+    *sites->item[i].before = call;
+  }
+}
+
+static bool in_a_loop(const Sites *sites) {
+  for (int i = 0; i < sites->n; i++)
+    if (sites->item[i].loop) return true;
+  return false;
+}
+
+bool pass_hoist(Program *p) {
+  for (int i = 0; i < p->nfunc; i++) { /* functions made here are appended and seen in turn */
+    Func *f = p->func[i];
+    Arena *scratch = arena_new();
+    Sites sites = {0};
+    find_sites(scratch, &p->schedule, f, NULL, NULL, &sites);
+    bool *keep = arena_array(scratch, bool, f->graph->nnode);
+    if (in_a_loop(&sites) && f->role != ROLE_OBJECTIVE && f->role != ROLE_METRIC &&
+        find_invariant(p, f, &sites, keep))
+      insert_calls(p, split(p, f, keep), &sites);
+    arena_free(scratch);
+  }
+  return true;
+}
