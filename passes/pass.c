@@ -72,7 +72,8 @@ bool pass_run(Program *p, const PassOptions *o) {
   for (int i = 0; i < pass_count(); i++) {
     const PassInfo *pass = &passes[i];
     bool done = pass->establishes && (pass->establishes & ~p->facts) == 0;
-    if (!done && enabled(pass, o->passes) && !run_one(p, pass, o)) return false;
+    bool late = pass->kind == OPTIONAL && (pass->breaks & p->facts);
+    if (!done && !late && enabled(pass, o->passes) && !run_one(p, pass, o)) return false;
     if (o->stop_after && !strcmp(o->stop_after, pass->name)) break;
   }
   return p->diags->nerror == 0;
