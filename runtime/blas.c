@@ -1,0 +1,58 @@
+/* Matrix products and linear systems through OpenBLAS. In a file of its own: an executable that calls neither
+   does not link OpenBLAS (other files refer to rt_blas_* weakly). */
+
+#include "runtime/blas.h"
+#include "runtime/mlo.h"
+
+#include <cblas.h>
+#include <math.h>
+#include <string.h>
+
+/* LAPACK's Fortran interface, inside libopenblas; the last argument is the hidden length of `trans`. */
+void sgetrf_(const int *m, const int *n, float *a, const int *lda, int *pivot, int *info);
+void dgetrf_(const int *m, const int *n, double *a, const int *lda, int *pivot, int *info);
+void sgetrs_(const char *trans, const int *n, const int *nrhs, const float *a, const int *lda,
+             const int *pivot, float *b, const int *ldb, int *info, size_t length);
+void dgetrs_(const char *trans, const int *n, const int *nrhs, const double *a, const int *lda,
+             const int *pivot, double *b, const int *ldb, int *info, size_t length);
+
+/* OpenBLAS built for OpenMP shares our threads. Any other build has a pool of its own whose threads fight
+   with ours for the cores: it gets one. */
+void rt_blas_start(void) {
+  if (openblas_get_parallel() != 2) openblas_set_num_threads(1);
+}
+
+const char *rt_blas_version(void) { return openblas_get_config(); }
+
+#define GEMM(name, T, call)                                                                        \
+  void name(bool ta, bool tb, int64_t m, int64_t n, int64_t k, T alpha, const T *a, const T *b,    \
+            T beta, T *c) {                                                                        \
+    if (m == 0 || n == 0) return;                                                                  \
+    int lda = (int)(ta ? m : k), ldb = (int)(tb ? k : n);                                          \
+    call(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, (int)m,    \
+         (int)n, (int)k, alpha, a, lda > 0 ? lda : 1, b, ldb > 0 ? ldb : 1, beta, c, (int)n);      \
+  }
+
+GEMM(mlo_gemm_f32, float, cblas_sgemm)
+GEMM(mlo_gemm_f64, double, cblas_dgemm)
+
+/* Row-major M is column-major M^T: its factors solve M x = b when they are applied transposed. The right-hand
+   sides need columns of their own, so b is transposed on its way in and out. */
+#define SOLVE(name, T, getrf, getrs)                                                               \
+  int name(int64_t n, int64_t k, const T *m, const T *b, T *x, void *work) {                       \
+    T *lu = work, *column = lu + n * n;                                                            \
+    int *pivot = (int *)(void *)(column + n * k), order = (int)n, sides = (int)k, info = 0;        \
+    if (n == 0 || k == 0) return 0;                                                                \
+    memcpy(lu, m, sizeof(T) * (size_t)(n * n));                                                    \
+    for (int64_t i = 0; i < n; i++)                                                                \
+      for (int64_t j = 0; j < k; j++) column[j * n + i] = b[i * k + j];                            \
+    getrf(&order, &order, lu, &order, pivot, &info);                                               \
+    if (info == 0)                                                                                 \
+      getrs("T", &order, &sides, lu, &order, pivot, column, &order, &info, 1);                     \
+    for (int64_t i = 0; i < n; i++)                                                                \
+      for (int64_t j = 0; j < k; j++) x[i * k + j] = info == 0 ? column[j * n + i] : (T)NAN;       \
+    return info != 0;                                                                              \
+  }
+
+SOLVE(mlo_solve_f32, float, sgetrf_, sgetrs_)
+SOLVE(mlo_solve_f64, double, dgetrf_, dgetrs_)
