@@ -1,5 +1,5 @@
-/* Constructors of the syntax tree, called by the parser's actions: one node from its parts. They watch
-   the depth of the tree, so that everything that walks it later may recurse. */
+/* Constructors of the syntax tree, called by the parser's actions: one node from its parts. They
+   watch the depth of the tree, so that everything that walks it later may recurse. */
 #include "frontend/parse.h"
 
 #include <errno.h>
@@ -12,11 +12,12 @@ static const struct {
   const char *text;
   int prec;
 } ops[NAST_OP] = {
-    [AST_NEG] = {"-", 7}, [AST_NOT] = {"not", 3}, [AST_OR] = {"or", 1},      [AST_AND] = {"and", 2},
-    [AST_EQ] = {"==", 4}, [AST_NE] = {"!=", 4},   [AST_LT] = {"<", 4},       [AST_LE] = {"<=", 4},
-    [AST_GT] = {">", 4},  [AST_GE] = {">=", 4},   [AST_ADD] = {"+", 5},      [AST_SUB] = {"-", 5},
-    [AST_MUL] = {"*", 6}, [AST_DIV] = {"/", 6},   [AST_MATMUL] = {"@", 6},   [AST_INTDIV] = {"div", 6},
-    [AST_MOD] = {"mod", 6}, [AST_POW] = {"^", 8},
+    [AST_NEG] = {"-", 7},      [AST_NOT] = {"not", 3}, [AST_OR] = {"or", 1},
+    [AST_AND] = {"and", 2},    [AST_EQ] = {"==", 4},   [AST_NE] = {"!=", 4},
+    [AST_LT] = {"<", 4},       [AST_LE] = {"<=", 4},   [AST_GT] = {">", 4},
+    [AST_GE] = {">=", 4},      [AST_ADD] = {"+", 5},   [AST_SUB] = {"-", 5},
+    [AST_MUL] = {"*", 6},      [AST_DIV] = {"/", 6},   [AST_MATMUL] = {"@", 6},
+    [AST_INTDIV] = {"div", 6}, [AST_MOD] = {"mod", 6}, [AST_POW] = {"^", 8},
 };
 
 const char *ast_op_text(AstOp op) { return ops[op].text; }
@@ -25,13 +26,27 @@ bool ast_op_is_comparison(AstOp op) { return op >= AST_EQ && op <= AST_GE; }
 
 const char *ast_item_word(AstItemKind kind) {
   static const char *const word[NAST_ITEM] = {
-      [AST_DIM] = "dim",           [AST_CONST] = "const",       [AST_DATA] = "data",
-      [AST_FN] = "fn",             [AST_MODULE] = "module",     [AST_LEVEL] = "level",
-      [AST_RUN] = "run",           [AST_DIM_NAME] = "",         [AST_FIELD] = "",
-      [AST_SETTING] = "",          [AST_VAR] = "var",           [AST_PARAM] = "param",
-      [AST_LET] = "let",           [AST_STATE] = "state",       [AST_MINIMIZE] = "minimize",
-      [AST_MAXIMIZE] = "maximize", [AST_ARGMIN] = "argmin",     [AST_METRIC] = "metric",
-      [AST_OUTPUT] = "output",     [AST_RETURN] = "return",     [AST_FOR] = "for",
+      [AST_DIM] = "dim",
+      [AST_CONST] = "const",
+      [AST_DATA] = "data",
+      [AST_FN] = "fn",
+      [AST_MODULE] = "module",
+      [AST_LEVEL] = "level",
+      [AST_RUN] = "run",
+      [AST_DIM_NAME] = "",
+      [AST_FIELD] = "",
+      [AST_SETTING] = "",
+      [AST_VAR] = "var",
+      [AST_PARAM] = "param",
+      [AST_LET] = "let",
+      [AST_STATE] = "state",
+      [AST_MINIMIZE] = "minimize",
+      [AST_MAXIMIZE] = "maximize",
+      [AST_ARGMIN] = "argmin",
+      [AST_METRIC] = "metric",
+      [AST_OUTPUT] = "output",
+      [AST_RETURN] = "return",
+      [AST_FOR] = "for",
       [AST_IF] = "if",
   };
   return word[kind];
@@ -108,8 +123,10 @@ static const char *unescape(Parse *p, Span s, const char *text, size_t n) {
     char c = text[i];
     if (c == '\\' && i + 1 < n) {
       c = text[++i];
-      if (c == 'n') c = '\n';
-      else if (c == 't') c = '\t';
+      if (c == 'n')
+        c = '\n';
+      else if (c == 't')
+        c = '\t';
       else if (c != '"' && c != '\\') {
         uint32_t at = s.lo + (uint32_t)i;
         Diag *g = parse_error(p, (Span){at, at + 2}, "E0004", "unknown escape in a string");
@@ -217,8 +234,10 @@ ArgList ast_arg(Parse *p, ArgList list, const char *name, Span name_span, AstExp
   a->name = name;
   a->name_span = name_span;
   a->value = value;
-  if (list.last) list.last->next = a;
-  else list.first = a;
+  if (list.last)
+    list.last->next = a;
+  else
+    list.first = a;
   list.last = a;
   return list;
 }
@@ -228,16 +247,20 @@ ParamList ast_param(Parse *p, ParamList list, const char *name, Span name_span, 
   a->name = name;
   a->name_span = name_span;
   a->type = type;
-  if (list.last) list.last->next = a;
-  else list.first = a;
+  if (list.last)
+    list.last->next = a;
+  else
+    list.first = a;
   list.last = a;
   return list;
 }
 
 ItemList ast_append(ItemList list, AstItem *item) {
   if (!item) return list;
-  if (list.last) list.last->next = item;
-  else list.first = item;
+  if (list.last)
+    list.last->next = item;
+  else
+    list.first = item;
   list.last = item;
   return list;
 }

@@ -1,5 +1,5 @@
-/* Source bytes to syntax tree: checks that the file is text, feeds the lexer's tokens to the parser,
-   notices blocks that are never closed, and words the syntax errors. */
+/* Source bytes to syntax tree: checks that the file is text, feeds the lexer's tokens to the
+   parser, notices blocks that are never closed, and words the syntax errors. */
 #include "frontend/parse.h"
 #include "parser.tab.h"
 #include "lexer.h"
@@ -36,8 +36,10 @@ static bool starts_declaration(int t) { return t >= DIM && t <= RUN; }
 static void unclosed(Parse *p, int t, Span s) {
   while (p->nopen && p->ast->source[p->open[p->nopen - 1].lo] != '{') p->nopen--;
   Diag *g = parse_error(p, p->open[p->nopen - 1], "E0007", "this block is not closed");
-  if (t == 0) diag_help(p->diags, g, "a `}` is missing before the end of the file");
-  else diag_label(p->diags, g, s, "a `}` is missing before this");
+  if (t == 0)
+    diag_help(p->diags, g, "a `}` is missing before the end of the file");
+  else
+    diag_label(p->diags, g, s, "a `}` is missing before this");
   p->close = p->nbrace;
   p->held = t;
   p->held_span = s;
@@ -99,7 +101,11 @@ static void word(Words *w, const char *text) {
 static const char *join(Parse *p, const Words *w) {
   const char *s = "";
   for (int i = 0; i < w->n; i++)
-    s = arena_printf(p->arena, "%s%s%s", s, i == 0 ? "" : i == w->n - 1 ? " or " : ", ", w->word[i]);
+    s = arena_printf(p->arena, "%s%s%s", s,
+                     i == 0          ? ""
+                     : i == w->n - 1 ? " or "
+                                     : ", ",
+                     w->word[i]);
   return s;
 }
 
@@ -118,12 +124,12 @@ static const char *describe_expected(Parse *p, const char *const *expected, int 
   static const char *const operators[] = {"'+'", "'-'", "'*'", "'/'", "'@'", "'^'", "div",
                                           "mod", "==",  "!=",  "'<'", "<=",  "'>'", ">=",
                                           "and", "or",  "'.'", "'('", "'['", NULL};
-  static const char *const starts[] = {"var",      "let",    "minimize", "maximize", "argmin",
-                                       "return",   "for",    "if",       NULL};
-  static const char *const declarations[] = {"dim",   "const", "data", "fn",
+  static const char *const starts[] = {"var",    "let", "minimize", "maximize", "argmin",
+                                       "return", "for", "if",       NULL};
+  static const char *const declarations[] = {"dim",    "const", "data", "fn",
                                              "module", "level", "run",  NULL};
   bool value = has(expected, n, "INT"), statement = has(expected, n, "minimize");
-  bool declaration = has(expected, n, "module"), operator = has(expected, n, "'*'");
+  bool declaration = has(expected, n, "module"), operator= has(expected, n, "'*'");
   bool name = has(expected, n, "NAME") && !value && !statement;
   Words w = {0};
   if (declaration) word(&w, "a declaration");
@@ -134,13 +140,13 @@ static const char *describe_expected(Parse *p, const char *const *expected, int 
     const char *t = expected[i];
     if (one_of(t, names) && (name || value || statement)) continue;
     if (value && one_of(t, values)) continue;
-    if (operator && one_of(t, operators)) continue;
+    if (operator&& one_of(t, operators)) continue;
     if (statement && one_of(t, starts)) continue;
     if (declaration && one_of(t, declarations)) continue;
     word(&w, !strcmp(t, "END") ? "the end of the file" : quoted(p, t));
   }
   if (declaration) w.n = 1; /* the end of the file goes without saying */
-  if (operator && w.n < 4) word(&w, "an operator");
+  if (operator&& w.n<4) word(&w, "an operator");
   return join(p, &w);
 }
 
@@ -164,6 +170,10 @@ void parse_unexpected(Parse *p, Span s, const char *got, const char *const *expe
   static const char *const soft[] = {"param", "state", "metric", "output", "next",
                                      "on",    "of",    "after",  NULL};
   if (p->quiet || p->stop) return;
+  /* What follows an error on its line is more often caused by it than not. */
+  bool again = p->nunexpected && !line_between(p, p->unexpected, s.lo);
+  p->unexpected = s.lo;
+  if (p->nunexpected++ && again) return;
   bool end = !strcmp(got, "END") || !strcmp(got, "'}'");
   if (has(expected, n, "';'") && (end || line_between(p, p->previous.hi, s.lo))) {
     parse_error(p, (Span){p->previous.hi, p->previous.hi}, "E0006", "expected `;`");

@@ -12,13 +12,14 @@ typedef struct Parse {
   uint32_t offset; /* of the next character */
   int token;       /* the last token that the parser was given, and where the last two were */
   Span last, previous;
-  bool first;      /* the current token is the first on its line */
-  int close;       /* closing braces owed to the parser before `held` */
-  int held;        /* a token read ahead, -1: none */
+  bool first; /* the current token is the first on its line */
+  int close;  /* closing braces owed to the parser before `held` */
+  int held;   /* a token read ahead, -1: none */
   Span held_span;
   Span *open; /* brackets that are open, by position */
   int nopen, open_cap, nbrace;
-  int nsyntax;
+  int nsyntax, nunexpected;
+  uint32_t unexpected; /* where the last syntax error was found */
   bool stop, too_deep, quiet;
 } Parse;
 
@@ -61,7 +62,8 @@ AstExpr *ast_binary(Parse *p, Span s, AstOp op, Span at, AstExpr *a, AstExpr *b)
 AstExpr *ast_compare(Parse *p, Span s, AstOp op, Span at, AstExpr *a, AstExpr *b);
 AstExpr *ast_range(Parse *p, Span s, AstExpr *lo, AstExpr *hi);
 AstExpr *ast_if(Parse *p, Span s, AstExpr *cond, AstExpr *yes, AstExpr *no);
-AstExpr *ast_each(Parse *p, Span s, const char *binder, Span binder_span, AstExpr *in, AstExpr *body);
+AstExpr *ast_each(Parse *p, Span s, const char *binder, Span binder_span, AstExpr *in,
+                  AstExpr *body);
 AstExpr *ast_paren(AstExpr *e, Span s);
 
 AstType *ast_type(Parse *p, Span s, const char *name, Span name_span, bool brackets, ArgList dims);
@@ -72,7 +74,8 @@ ItemList ast_append(ItemList list, AstItem *item);
 /* An item of this kind; its other fields are set by the caller. */
 AstItem *ast_item(Parse *p, AstItemKind kind, Span s, const char *name, Span name_span);
 AstItem *ast_with_value(AstItem *i, AstExpr *value);
-AstItem *ast_declared(AstItem *i, ArgList index, AstType *type, AstExpr *constraint, AstExpr *value);
+AstItem *ast_declared(AstItem *i, ArgList index, AstType *type, AstExpr *constraint,
+                      AstExpr *value);
 AstItem *ast_with_block(Parse *p, AstItem *i, AstBlock b);
 AstItem *ast_with_else(Parse *p, AstItem *i, AstItem *orelse);
 AstItem *ast_with_domain(AstItem *i, AstDomain d);

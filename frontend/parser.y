@@ -86,9 +86,9 @@ program: declarations { p->ast->item = $1.first; };
 declarations:
   %empty { $$ = (ItemList){0}; }
 | declarations declaration { $$ = ast_append($1, ast_place(p, $2)); }
-| declarations error ';' { $$ = $1; }
-| declarations error block { $$ = $1; }
-| declarations error '}' { $$ = $1; }
+| declarations error ';' { $$ = $1; yyerrok; }
+| declarations error block { $$ = $1; yyerrok; }
+| declarations error '}' { $$ = $1; yyerrok; }
 ;
 
 declaration:
@@ -134,14 +134,14 @@ param_list:
 
 block:
   '{' statements '}' { $$ = (AstBlock){@1, @$, $2.first}; }
-| '{' statements error '}' { $$ = (AstBlock){@1, @$, $2.first}; }
+| '{' statements error '}' { $$ = (AstBlock){@1, @$, $2.first}; yyerrok; }
 ;
 
 statements:
   %empty { $$ = (ItemList){0}; }
 | statements statement { $$ = ast_append($1, $2); }
-| statements error ';' { $$ = $1; }
-| statements error block { $$ = $1; }
+| statements error ';' { $$ = $1; yyerrok; }
+| statements error block { $$ = $1; yyerrok; }
 ;
 
 statement:

@@ -1,7 +1,7 @@
 /* Diagnostics: a list of errors and warnings with source ranges becomes text with source lines,
-   carets and notes, or a JSON array. Offsets are bytes; columns count characters; on screen, tabs go
-   to the next multiple of four, wide characters take two cells, and control characters are never let
-   through. */
+   carets and notes, or a JSON array. Offsets are bytes; columns count characters; on screen, tabs
+   go to the next multiple of four, wide characters take two cells, and control characters are never
+   let through. */
 #include "ir/diag.h"
 
 #include <stdarg.h>
@@ -119,8 +119,8 @@ static int32_t utf8_next(const char *s, int *n) {
 
 static int char_cells(int32_t c) {
   if (c >= 0x300 && c < 0x370) return 0;
-  static const int32_t wide[][2] = {{0x1100, 0x1160}, {0x2e80, 0xa4d0}, {0xac00, 0xd7a4},
-                                    {0xf900, 0xfb00}, {0xfe30, 0xfe70}, {0xff00, 0xff61},
+  static const int32_t wide[][2] = {{0x1100, 0x1160},  {0x2e80, 0xa4d0}, {0xac00, 0xd7a4},
+                                    {0xf900, 0xfb00},  {0xfe30, 0xfe70}, {0xff00, 0xff61},
                                     {0x1f300, 0x1fb00}};
   for (size_t i = 0; i < sizeof wide / sizeof *wide; i++)
     if (c >= wide[i][0] && c < wide[i][1]) return 2;
@@ -163,7 +163,7 @@ static Row row_make(Arena *a, const char *source, uint32_t offset) {
   r.nbyte = (int)strcspn(s, "\r\n");
   r.cell = arena_array(a, int, r.nbyte + 1);
   r.at = arena_array(a, int, r.nbyte + 1);
-  r.text = arena_array(a, char, r.nbyte * TAB + 1);
+  r.text = arena_array(a, char, r.nbyte *TAB + 1);
   int out = 0;
   for (int i = 0; i < r.nbyte;) {
     int n;
@@ -403,10 +403,14 @@ static void json_string(FILE *out, const char *s) {
   fputc('"', out);
   for (int n; *s; s += n) {
     int32_t c = utf8_next(s, &n);
-    if (c < 0) fputs("\\ufffd", out);
-    else if (c == '"' || c == '\\') fprintf(out, "\\%c", (int)c);
-    else if (c < 32 || c == 127) fprintf(out, "\\u%04x", (unsigned)c);
-    else fwrite(s, 1, (size_t)n, out);
+    if (c < 0)
+      fputs("\\ufffd", out);
+    else if (c == '"' || c == '\\')
+      fprintf(out, "\\%c", (int)c);
+    else if (c < 32 || c == 127)
+      fprintf(out, "\\u%04x", (unsigned)c);
+    else
+      fwrite(s, 1, (size_t)n, out);
   }
   fputc('"', out);
 }
