@@ -50,6 +50,9 @@ bool calculus_build(Calculus *c, Program *p);
 
 /* The unknowns of all levels below level k (below[i] by unknown index). */
 void calculus_below(const Calculus *c, int k, bool *below);
+/* Statements that bring l's total gradient up to date: the solves of its systems (those of lower levels that it
+   reads first), then its gradient function. Returns where the next statement goes. After differentiate. */
+Stmt **gradient_statements(Program *p, Level *l, Stmt **first);
 bool level_is_above(const Level *upper, const Level *lower);
 
 #endif

@@ -280,6 +280,12 @@ static Stmt **push_call(Program *p, Func *f, Stmt **tail) {
   return &(*tail)->next;
 }
 
+Stmt **gradient_statements(Program *p, Level *l, Stmt **first) {
+  *first = NULL;
+  Stmt **tail = push_solves(p, l, arena_array(p->arena, bool, p->nlevel), first);
+  return push_call(p, l->gradient, tail);
+}
+
 static void rewrite(Program *p, Stmt **at) {
   while (*at) {
     Stmt *s = *at;
@@ -288,9 +294,8 @@ static void rewrite(Program *p, Stmt **at) {
       at = &s->next;
       continue;
     }
-    Stmt *first = NULL, **tail = &first;
-    tail = push_solves(p, s->level, arena_array(p->arena, bool, p->nlevel), tail);
-    tail = push_call(p, s->level->gradient, tail);
+    Stmt *first, **tail;
+    tail = gradient_statements(p, s->level, &first);
     tail = push_call(p, s->level->update, tail);
     *tail = s->next;
     *at = first;
