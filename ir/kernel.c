@@ -197,7 +197,9 @@ static bool visit_read(void *ctx, Node *n, const Index *at) {
     if (n->op == OP_param) r->visit(r->ctx, n, at, r->stage);
     return true;
   }
-  bool read = n->op == OP_param || r->f->home[n->id] || is_anchor(r->k, n);
+  /* What cannot be computed in place counts as read, so that the verifier sees it. */
+  bool read = n->op == OP_param || r->f->home[n->id] || is_anchor(r->k, n) ||
+              op_info(n->op)->emit >= EMIT_REDUCE;
   if (read) r->visit(r->ctx, n, at, r->stage);
   return !read;
 }

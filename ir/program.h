@@ -34,6 +34,7 @@ typedef struct Storage {
   bool saved;  /* written to final.npz */
   const char *dim_name[MAX_RANK]; /* DATA: as the user wrote them */
   int64_t offset; /* bytes in the arena, by plan_memory; -1 before */
+  int born, dies; /* by plan_memory: first and last step of the linear schedule (reports) at which the bytes are in use */
   Span span;
 } Storage;
 
