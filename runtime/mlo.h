@@ -64,7 +64,8 @@ typedef struct MloRun MloRun; /* the runtime's state of one run; opaque to gener
 typedef struct MloProgram {
   uint32_t abi;           /* MLO_ABI */
   const char *name, *run; /* "ridge" (from ridge.mlo), "main" */
-  const char *source, *dir, *hash, *version, *arch; /* file, its folder, program hash, mloc, -march */
+  const char *source, *dir, *hash, *version, *arch; /* file, its folder, program hash, mloc; arch: "x86-64-v3",
+                                                       or "native:avx2,fma,.." as by mlo_cpu_flags */
   const char *precision;  /* "f32" */
   size_t arena_bytes;
   int nsource, nsetting, narray, nmetric;
@@ -81,7 +82,9 @@ typedef struct MloProgram {
 } MloProgram;
 
 /* Parses options, loads and checks data, runs, writes the run directory; returns the exit code
-   (0 ok, 2 usage, 3 data, 4 diverged, 5 device, 75 interrupted). */
+   (0 ok, 2 usage, 3 data or output, 4 diverged, 5 device, 75 interrupted). The arena is zeroed and aligned to a
+   page. The versioned symbol makes a runtime of another ABI fail at link time. */
+#define mlo_main mlo_main_abi1
 int mlo_main(int argc, char **argv, const MloProgram *p);
 
 /* Called by the schedule once a step of the top level, before its update at 0-based step `step` and
@@ -97,7 +100,8 @@ int mlo_tick(MloRun *run, int64_t step);
 /* Fills n bytes of dead buffer with NaN patterns (builds with --poison). */
 void mlo_poison(void *p, size_t n);
 
-/* C[m,n] = alpha op(A) op(B) + beta C by OpenBLAS, row-major, batched by strides (elements). ta, tb: transpose. */
+/* C[m,n] = alpha op(A) op(B) + beta C by OpenBLAS, row-major and dense: A is [m,k], or [k,m] where ta transposes it;
+   B is [k,n], or [n,k] where tb does. Each dimension fits an int. */
 void mlo_gemm_f32(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
                   const float *b, float beta, float *c);
 void mlo_gemm_f64(bool ta, bool tb, int64_t m, int64_t n, int64_t k, double alpha, const double *a,

@@ -1,0 +1,233 @@
+/* One run of a compiled program: options, data into the arena, the schedule, what it leaves behind. The
+   generated code calls back once a step (mlo_due, mlo_report, mlo_tick). */
+
+#define _GNU_SOURCE
+#include "runtime/run.h"
+
+#include "runtime/blas.h"
+#include "runtime/cpu.h"
+#include "runtime/data.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+double rt_metric_value(const MloRun *run, int i) {
+  const MloMetric *m = &run->program->metric[i];
+  const unsigned char *at = run->arena + m->offset;
+  switch (m->dtype) {
+  case MLO_BOOL: return *at;
+  case MLO_I32: return *(const int32_t *)(const void *)at;
+  case MLO_F32: return *(const float *)(const void *)at;
+  case MLO_F64: break;
+  }
+  return *(const double *)(const void *)at;
+}
+
+bool rt_rows_add(MloRun *run, int64_t step) {
+  RtRows *r = &run->rows;
+  size_t width = (size_t)run->program->nmetric;
+  if (r->n == r->room) {
+    size_t room = r->room * 2 + 64;
+    int64_t *s = realloc(r->step, room * sizeof *s);
+    if (s) r->step = s;
+    double *v = realloc(r->value, (room * width + 1) * sizeof *v);
+    if (v) r->value = v;
+    if (!s || !v) return rt_fail(&run->err, RT_DATA, "out of memory for the metrics");
+    r->room = room;
+  }
+  r->step[r->n] = step;
+  for (size_t i = 0; i < width; i++) r->value[r->n * width + i] = rt_metric_value(run, (int)i);
+  r->n++;
+  return true;
+}
+
+static int stop_status(MloRun *run, int64_t step) {
+  if (!atomic_load_explicit(&run->signals.stop, memory_order_relaxed)) return 0;
+  rt_fail(&run->err, RT_INTERRUPTED, "interrupted at step %lld of %lld", (long long)step,
+          (long long)run->option.steps);
+  return RT_INTERRUPTED;
+}
+
+bool mlo_due(MloRun *run, int64_t step) {
+  int64_t every = run->program->report_every;
+  run->step = step;
+  return step == 0 || step == run->option.steps || (every > 0 && step % every == 0) ||
+         atomic_load_explicit(&run->signals.stop, memory_order_relaxed) != 0;
+}
+
+int mlo_report(MloRun *run, int64_t step) {
+  const MloProgram *p = run->program;
+  RtErr trouble = {0}; /* a disk that is full now may have room at the end, when all is written again */
+  run->step = step;
+  if (!rt_rows_add(run, step)) return run->err.code;
+  rt_progress_row(run);
+  if (run->option.out && p->report_csv && rt_now() - run->logged > 1) rt_dir_metrics(run, &trouble);
+  for (int i = 0; i < p->nmetric; i++) {
+    double v = rt_metric_value(run, i);
+    if (isfinite(v)) continue;
+    rt_fail(&run->err, RT_DIVERGED, "diverged: metric `%s` is %s at step %lld", p->metric[i].name,
+            isnan(v) ? "NaN" : v > 0 ? "+inf" : "-inf", (long long)step);
+    return RT_DIVERGED;
+  }
+  return stop_status(run, step);
+}
+
+int mlo_tick(MloRun *run, int64_t step) {
+  run->step = step;
+  rt_progress_tick(run);
+  return stop_status(run, step);
+}
+
+void mlo_poison(void *p, size_t n) { memset(p, 0xff, n); }
+
+static void write_scalar(unsigned char *at, MloDType t, double v) {
+  switch (t) {
+  case MLO_BOOL: *at = v != 0; break;
+  case MLO_I32: *(int32_t *)(void *)at = (int32_t)v; break;
+  case MLO_F32: *(float *)(void *)at = (float)v; break;
+  case MLO_F64: *(double *)(void *)at = v; break;
+  }
+}
+
+/* Zeroed pages straight from the system, large ones where the arena is large. */
+static bool make_arena(MloRun *run, RtErr *e) {
+  size_t n = run->program->arena_bytes ? run->program->arena_bytes : 1;
+  void *a = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (a == MAP_FAILED)
+    return rt_fail(e, RT_DEVICE, "the program needs %zu bytes of memory: %s", n, strerror(errno));
+  if (n >= (size_t)8 << 20) madvise(a, n, MADV_HUGEPAGE);
+  run->arena = a;
+  return true;
+}
+
+static bool load_source(MloRun *run, int i, RtErr *e) {
+  const MloProgram *p = run->program;
+  const MloSource *s = &p->data[i];
+  const char *given = run->option.data[i], *file = given ? given : s->file;
+  bool in_dir = !given && file[0] != '/' && p->dir && *p->dir;
+  size_t n = strlen(file) + (p->dir ? strlen(p->dir) : 0) + 2;
+  char *path = malloc(n), hint[600];
+  if (!path) return rt_fail(e, RT_DATA, "out of memory");
+  snprintf(path, n, "%s%s%s", in_dir ? p->dir : "", in_dir ? "/" : "", file);
+  snprintf(hint, sizeof hint, "\n  sizes are fixed when a program is compiled; rebuild with: mloc "
+                              "build %.200s --data %.60s=%.200s", p->source, s->name, path);
+  RtErr trouble = {0};
+  double begin = rt_now();
+  bool ok = rt_load(s, path, hint, run->arena, &trouble);
+  if (!ok) rt_fail(e, RT_DATA, "data error: %s", trouble.text);
+  if (ok && run->option.verbose)
+    fprintf(stderr, "%s: %s: %d arrays in %.0f ms\n", s->name, path, s->nfield,
+            1e3 * (rt_now() - begin));
+  free(path);
+  return ok;
+}
+
+static bool fill_arena(MloRun *run, RtErr *e) {
+  const MloProgram *p = run->program;
+  for (int i = 0; i < p->nsource; i++)
+    if (!load_source(run, i, e)) return false;
+  for (int i = 0; i < p->nsetting; i++)
+    write_scalar(run->arena + p->setting[i].offset, p->setting[i].dtype, run->option.setting[i]);
+  write_scalar(run->arena + p->seed_offset, MLO_I32, (double)run->option.seed);
+  write_scalar(run->arena + p->top_steps_offset, MLO_I32, (double)run->option.steps);
+  return true;
+}
+
+static bool check_program(const MloProgram *p, RtErr *e) {
+  char missing[400];
+  if (p->abi != MLO_ABI)
+    return rt_fail(e, RT_DEVICE, "built for version %u of the runtime, linked with %d", p->abi,
+                   MLO_ABI);
+  if (!rt_cpu_has(p->arch, missing, sizeof missing))
+    return rt_fail(e, RT_DEVICE, "built for %.40s, but this CPU lacks %s; rebuild with: mloc build "
+                                 "%s --march=x86-64", p->arch, missing, p->source);
+  return true;
+}
+
+static void print_table(const MloRun *run, double seconds) {
+  const MloProgram *p = run->program;
+  const RtRows *r = &run->rows;
+  int width = 6;
+  for (int i = 0; i < p->nmetric; i++)
+    if ((int)strlen(p->metric[i].name) > width) width = (int)strlen(p->metric[i].name);
+  if (p->nmetric && r->n) printf("%-*s  %14s  %14s\n", width, "metric", "first", "last");
+  for (int i = 0; r->n && i < p->nmetric; i++)
+    printf("%-*s  %14.8g  %14.8g\n", width, p->metric[i].name, r->value[i],
+           r->value[(r->n - 1) * (size_t)p->nmetric + (size_t)i]);
+  if (!run->option.quiet)
+    printf("%lld of %lld steps in %.2f s\n", (long long)run->step, (long long)run->option.steps,
+           seconds);
+}
+
+static int say(const MloProgram *p, const RtErr *e) {
+  fflush(stdout);
+  fprintf(stderr, "%s: %s\n", p->name, e->text);
+  return e->code;
+}
+
+/* The schedule itself, from the first thread to the last file. */
+static int execute(MloRun *run, RtErr *e) {
+  const MloProgram *p = run->program;
+  uint32_t mode = rt_float_mode();
+  time_t now = time(NULL);
+  struct tm utc;
+  strftime(run->started, sizeof run->started, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
+  if (!rt_signals_begin(&run->signals)) rt_fail(e, RT_DEVICE, "cannot start a thread");
+  if (e->code) return e->code;
+  run->nthread = rt_threads_start(run->option.nthread);
+  if (rt_blas_start) rt_blas_start();
+  run->begin = run->logged = rt_now();
+  if (run->option.verbose)
+    fprintf(stderr, "%s: %d threads, %s, %.1f MB\n", p->name, run->nthread, p->arch,
+            1e-6 * (double)p->arena_bytes);
+  int status = run->option.out && !rt_dir_begin(run, e) ? e->code : 0;
+  if (!status) {
+    rt_progress_begin(run);
+    status = p->schedule(run, run->arena);
+    rt_progress_end(run);
+    double seconds = rt_now() - run->begin;
+    if (run->option.out) rt_dir_end(run, status, e);
+    if (!run->option.out || e->code || !run->option.quiet) print_table(run, seconds);
+  }
+  rt_set_float_mode(mode);
+  rt_signals_end(&run->signals);
+  return status;
+}
+
+static int run_program(MloRun *run) {
+  const MloProgram *p = run->program;
+  RtErr e = {0};
+  int status = 0;
+  bool ready = check_program(p, &e) && (!run->option.out || rt_dir_check(p, &run->option, &e)) &&
+               make_arena(run, &e) && fill_arena(run, &e);
+  if (ready) status = execute(run, &e);
+  if (run->err.code) status = say(p, &run->err);
+  if (e.code) status = say(p, &e);
+  if (run->arena) munmap(run->arena, p->arena_bytes ? p->arena_bytes : 1);
+  free(run->rows.step);
+  free(run->rows.value);
+  return status;
+}
+
+int mlo_main(int argc, char **argv, const MloProgram *p) {
+  MloRun run = {.program = p};
+  RtErr e = {0};
+  int status = 0;
+  if (!rt_options_parse(argc, argv, p, &run.option, &e)) status = say(p, &e);
+  else if (run.option.action == ACTION_HELP) rt_print_help(p);
+  else if (run.option.action == ACTION_LICENSES) rt_print_licenses();
+  else if (run.option.action == ACTION_VERSION)
+    printf("%s (mloc %s, program %s)\n", p->name, p->version, p->hash);
+  else status = run_program(&run);
+  rt_options_free(p, &run.option);
+  if (fflush(stdout) != 0 && status == 0) {
+    perror(p->name);
+    status = RT_DATA;
+  }
+  return status;
+}

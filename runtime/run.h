@@ -1,0 +1,72 @@
+#ifndef MLOC_RUNTIME_RUN_H
+#define MLOC_RUNTIME_RUN_H
+
+#include "runtime/options.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+
+/* SIGINT and SIGTERM wait in a thread of their own, so that no handler and no global is needed: the first sets
+   `stop`, the second ends the process as the signal would have. */
+typedef struct RtSignals {
+  pthread_t thread;
+  sigset_t set, before;
+  atomic_int stop; /* the signal's number */
+  atomic_bool quit;
+  bool running;
+} RtSignals;
+
+/* Begin before any other thread exists: threads inherit the blocked signals. */
+bool rt_signals_begin(RtSignals *s);
+void rt_signals_end(RtSignals *s);
+
+/* One line, bar or JSON object a report, on stderr. */
+typedef struct RtProgress {
+  RtProgressKind kind; /* resolved: never AUTO */
+  bool drawn;          /* a bar stands on the terminal's last line */
+  double last;         /* when it was drawn */
+} RtProgress;
+
+/* Metrics of all reports: step and one value a metric. */
+typedef struct RtRows {
+  int64_t *step;
+  double *value;
+  size_t n, room;
+} RtRows;
+
+struct MloRun {
+  const MloProgram *program;
+  RtOptions option;
+  unsigned char *arena;
+  int nthread;
+  double begin;      /* monotonic seconds when the schedule began */
+  char started[32];  /* UTC, ISO 8601 */
+  int64_t step;      /* the last one seen */
+  RtSignals signals;
+  RtProgress progress;
+  RtRows rows;
+  double logged; /* when metrics.csv was last written */
+  RtErr err;     /* why the schedule was stopped */
+};
+
+double rt_now(void); /* monotonic seconds */
+
+void rt_progress_begin(MloRun *run);
+void rt_progress_tick(MloRun *run);
+void rt_progress_row(MloRun *run);
+void rt_progress_end(MloRun *run);
+
+/* Adds a row of the metrics' current values; false where memory ends. */
+bool rt_rows_add(MloRun *run, int64_t step);
+double rt_metric_value(const MloRun *run, int i);
+
+/* The run directory. rt_dir_check makes the folder where it does not exist and tries whether it can be written and
+   has room for the results; rt_dir_begin removes an older run's files and writes the first run.json. */
+bool rt_dir_check(const MloProgram *p, const RtOptions *o, RtErr *e);
+bool rt_dir_begin(MloRun *run, RtErr *e);
+bool rt_dir_metrics(MloRun *run, RtErr *e);
+/* metrics.csv, final.npz where the variables are worth keeping (status 0 and 75), run.json. */
+bool rt_dir_end(MloRun *run, int status, RtErr *e);
+
+#endif

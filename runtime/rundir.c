@@ -1,0 +1,192 @@
+/* The run directory: metrics.csv, run.json and final.npz. It is tried out before the first step, so that hours of
+   work do not end in "permission denied". */
+
+#include "runtime/blas.h"
+#include "runtime/cpu.h"
+#include "runtime/run.h"
+#include "runtime/write.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+#include <zip.h>
+#include <zlib.h>
+
+static char *join(const char *folder, const char *file) {
+  size_t n = strlen(folder) + strlen(file) + 2;
+  char *path = malloc(n);
+  if (path) snprintf(path, n, "%s/%s", folder, file);
+  return path;
+}
+
+static bool write_in(const char *folder, const char *file, const char *text, size_t n, RtErr *e) {
+  char *path = join(folder, file);
+  bool ok = path ? rt_write_file(path, text, n, e) : rt_fail(e, RT_DATA, "out of memory");
+  free(path);
+  return ok;
+}
+
+/* mkdir -p; an existing folder is fine. */
+static bool make_folders(const char *path, RtErr *e) {
+  char *part = strdup(path);
+  bool ok = part || rt_fail(e, RT_USAGE, "out of memory");
+  for (char *p = part ? part + 1 : NULL; ok; p++) {
+    char c = *p;
+    if (c && c != '/') continue;
+    *p = 0;
+    if (mkdir(part, 0777) != 0 && errno != EEXIST)
+      ok = rt_fail(e, RT_USAGE, "--out %s: the folder `%s` cannot be made: %s", path, part,
+                   strerror(errno));
+    *p = c;
+    if (!c) break;
+  }
+  free(part);
+  return ok;
+}
+
+bool rt_dir_check(const MloProgram *p, const RtOptions *o, RtErr *e) {
+  struct stat st;
+  struct statvfs fs;
+  RtErr trouble = {0};
+  if (stat(o->out, &st) == 0 && !S_ISDIR(st.st_mode))
+    return rt_fail(e, RT_USAGE, "--out %s: expected a folder, found a file of that name", o->out);
+  if (!make_folders(o->out, e)) return false;
+  if (stat(o->out, &st) != 0 || !S_ISDIR(st.st_mode))
+    return rt_fail(e, RT_USAGE, "--out %s: expected a folder", o->out);
+  char *probe = join(o->out, ".mlo-writable");
+  if (!probe) return rt_fail(e, RT_USAGE, "out of memory");
+  bool ok = rt_write_file(probe, "x", 1, &trouble);
+  if (ok) unlink(probe);
+  free(probe);
+  if (!ok) return rt_fail(e, RT_USAGE, "--out %s: %s", o->out, trouble.text);
+  uint64_t needed = rt_npz_bytes(p->array, p->narray) + (1 << 16);
+  if (statvfs(o->out, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < needed)
+    return rt_fail(e, RT_USAGE, "--out %s: the disk is full: the results need %llu bytes, %llu are "
+                                "free", o->out, (unsigned long long)needed,
+                   (unsigned long long)((uint64_t)fs.f_bavail * fs.f_frsize));
+  return true;
+}
+
+static json_t *number(double v) { return isfinite(v) ? json_real(v) : json_null(); }
+
+static json_t *device(const MloRun *run) {
+  char name[64];
+  rt_cpu_name(name, sizeof name);
+  return json_pack("{s:s, s:s, s:s, s:i}", "kind", "cpu", "name", name, "arch", run->program->arch,
+                   "threads", run->nthread);
+}
+
+static json_t *versions(const MloRun *run) {
+  json_t *v = json_pack("{s:s, s:i, s:s, s:s, s:s}", "mloc", run->program->version, "abi",
+                        (int)run->program->abi, "libzip", zip_libzip_version(), "zlib",
+                        zlibVersion(), "jansson", JANSSON_VERSION);
+  if (rt_blas_version) json_object_set_new(v, "openblas", json_string(rt_blas_version()));
+  return v;
+}
+
+static json_t *settings(const MloRun *run) {
+  const MloProgram *p = run->program;
+  json_t *o = json_object();
+  for (int i = 0; i < p->nsetting; i++) {
+    double v = run->option.setting[i];
+    json_t *value = p->setting[i].dtype == MLO_I32    ? json_integer((json_int_t)v)
+                    : p->setting[i].dtype == MLO_BOOL ? json_boolean(v != 0)
+                                                      : number(v);
+    json_object_set_new(o, p->setting[i].name, value);
+  }
+  return o;
+}
+
+static json_t *sources(const MloRun *run) {
+  const MloProgram *p = run->program;
+  json_t *o = json_object();
+  for (int i = 0; i < p->nsource; i++)
+    json_object_set_new(o, p->data[i].name,
+                        json_string(run->option.data[i] ? run->option.data[i] : p->data[i].file));
+  return o;
+}
+
+static json_t *last_metrics(const MloRun *run) {
+  const MloProgram *p = run->program;
+  json_t *o = json_object();
+  const double *v = run->rows.value + (run->rows.n - 1) * (size_t)p->nmetric;
+  for (int i = 0; run->rows.n > 0 && i < p->nmetric; i++)
+    json_object_set_new(o, p->metric[i].name, number(v[i]));
+  return o;
+}
+
+static bool write_json(const MloRun *run, const char *status, int code, RtErr *e) {
+  const MloProgram *p = run->program;
+  json_t *o = json_pack(
+      "{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:s, s:f, s:s}", "program",
+      p->name, "run", p->run, "source", p->source, "hash", p->hash, "precision", p->precision,
+      "seed", (json_int_t)run->option.seed, "steps", (json_int_t)run->option.steps, "steps_done",
+      (json_int_t)run->step, "device", device(run), "settings", settings(run), "data", sources(run),
+      "metrics", last_metrics(run), "versions", versions(run), "started", run->started,
+      "wall_time_s", rt_now() - run->begin, "status", status);
+  if (o) json_object_set_new(o, "exit_status", code < 0 ? json_null() : json_integer(code));
+  if (o && run->err.code) json_object_set_new(o, "message", json_string(run->err.text));
+  char *text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
+  bool ok = text || rt_fail(e, RT_DATA, "%s/run.json: out of memory", run->option.out);
+  ok = ok && write_in(run->option.out, "run.json", text, strlen(text), e);
+  free(text);
+  json_decref(o);
+  return ok;
+}
+
+bool rt_dir_begin(MloRun *run, RtErr *e) {
+  static const char *const old[] = {"final.npz", "metrics.csv"};
+  if (!write_json(run, "running", -1, e)) return false;
+  for (int i = 0; i < 2; i++) {
+    char *path = join(run->option.out, old[i]);
+    if (path) unlink(path);
+    free(path);
+  }
+  return true;
+}
+
+bool rt_dir_metrics(MloRun *run, RtErr *e) {
+  const MloProgram *p = run->program;
+  char *text = NULL;
+  size_t n = 0;
+  FILE *f = open_memstream(&text, &n);
+  if (!f) return rt_fail(e, RT_DATA, "%s/metrics.csv: out of memory", run->option.out);
+  fprintf(f, "step");
+  for (int i = 0; i < p->nmetric; i++) fprintf(f, ",%s", p->metric[i].name);
+  fprintf(f, "\n");
+  for (size_t r = 0; r < run->rows.n; r++) {
+    fprintf(f, "%lld", (long long)run->rows.step[r]);
+    for (int i = 0; i < p->nmetric; i++)
+      fprintf(f, ",%.*g", p->metric[i].dtype == MLO_F64 ? 17 : 9,
+              run->rows.value[r * (size_t)p->nmetric + (size_t)i]);
+    fprintf(f, "\n");
+  }
+  bool ok = fclose(f) == 0;
+  ok = ok ? write_in(run->option.out, "metrics.csv", text, n, e)
+          : rt_fail(e, RT_DATA, "%s/metrics.csv: out of memory", run->option.out);
+  free(text);
+  run->logged = rt_now();
+  return ok;
+}
+
+bool rt_dir_end(MloRun *run, int status, RtErr *e) {
+  const MloProgram *p = run->program;
+  const char *word = status == RT_OK            ? "ok"
+                     : status == RT_INTERRUPTED ? "interrupted"
+                     : status == RT_DIVERGED    ? "diverged"
+                                                : "failed";
+  bool keep = status == RT_OK || status == RT_INTERRUPTED;
+  char *path = join(run->option.out, "final.npz");
+  bool ok = rt_dir_metrics(run, e);
+  if (!path) ok = rt_fail(e, RT_DATA, "out of memory");
+  if (path && keep && !rt_write_npz(path, p->array, p->narray, run->arena, e)) ok = false;
+  free(path);
+  if (!write_json(run, ok ? word : "output failed", ok ? status : e->code, e)) ok = false;
+  return ok;
+}

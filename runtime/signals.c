@@ -1,0 +1,37 @@
+/* Interruption: SIGINT and SIGTERM become a flag that the schedule sees between two steps. */
+
+#include "runtime/run.h"
+
+#include <unistd.h>
+
+static void *watch(void *context) {
+  RtSignals *s = context;
+  int number;
+  while (sigwait(&s->set, &number) == 0 && !atomic_load(&s->quit)) {
+    int before = 0;
+    if (atomic_compare_exchange_strong(&s->stop, &before, number)) continue;
+    signal(number, SIG_DFL); /* asked twice: end at once */
+    pthread_sigmask(SIG_UNBLOCK, &s->set, NULL);
+    kill(getpid(), number);
+  }
+  return NULL;
+}
+
+bool rt_signals_begin(RtSignals *s) {
+  sigemptyset(&s->set);
+  sigaddset(&s->set, SIGINT);
+  sigaddset(&s->set, SIGTERM);
+  if (pthread_sigmask(SIG_BLOCK, &s->set, &s->before) != 0) return false;
+  s->running = pthread_create(&s->thread, NULL, watch, s) == 0;
+  if (!s->running) pthread_sigmask(SIG_SETMASK, &s->before, NULL);
+  return s->running;
+}
+
+void rt_signals_end(RtSignals *s) {
+  if (!s->running) return;
+  atomic_store(&s->quit, true);
+  pthread_kill(s->thread, SIGTERM); /* wakes the thread alone */
+  pthread_join(s->thread, NULL);
+  pthread_sigmask(SIG_SETMASK, &s->before, NULL);
+  s->running = false;
+}
