@@ -8,7 +8,7 @@
 #include "ir/verify.h"
 #include "passes/passes.h"
 
-enum { REQUIRED, OPTIONAL };
+enum { REQUIRED, OPTIONAL, ON_REQUEST };
 
 typedef struct PassInfo {
   const char *name;
@@ -39,7 +39,9 @@ static bool listed(const char *list, const char *prefix, const char *name) {
 }
 
 /* A list with a positive name or "none" starts from no optional pass, any other from all. */
-static bool enabled(const PassInfo *pass, const char *list) {
+static bool enabled(const PassInfo *pass, const PassOptions *o) {
+  const char *list = o->passes;
+  if (pass->kind == ON_REQUEST) return pass->run == pass_check_grad && o->check_grad;
   if (pass->kind == REQUIRED || !list || !*list) return true;
   if (listed(list, "-", pass->name)) return false;
   if (listed(list, "", pass->name)) return true;
@@ -72,8 +74,8 @@ bool pass_run(Program *p, const PassOptions *o) {
   for (int i = 0; i < pass_count(); i++) {
     const PassInfo *pass = &passes[i];
     bool done = pass->establishes && (pass->establishes & ~p->facts) == 0;
-    bool late = pass->kind == OPTIONAL && (pass->breaks & p->facts);
-    if (!done && !late && enabled(pass, o->passes) && !run_one(p, pass, o)) return false;
+    bool late = pass->kind != REQUIRED && (pass->breaks & p->facts);
+    if (!done && !late && enabled(pass, o) && !run_one(p, pass, o)) return false;
     if (o->stop_after && !strcmp(o->stop_after, pass->name)) break;
   }
   return p->diags->nerror == 0;

@@ -10,6 +10,7 @@ typedef struct PassOptions {
   FILE *dump;             /* where dumps and times go */
   bool time, verify;      /* --time-passes; verifier after every pass */
   int poison;             /* fill dead buffers with NaN */
+  bool check_grad;        /* the program checks its hypergradients instead of training */
 } PassOptions;
 
 /* Runs the pipeline of passes/pipeline.def that p->facts still lack. False after user errors (in

@@ -336,6 +336,40 @@ static void third_order_terms_are_exact(void **state) {
   }
 }
 
+/* ---- the check-grad program agrees with itself: methods, dense and differences */
+
+static void check_grad_agrees(void **state) {
+  (void)state;
+  int checked = 0;
+  for (uint64_t seed = 1; checked < 4; seed++) {
+    Build b = seed == 1 ? third_order(-1) : random_program(seed, 4, .03);
+    Program *p = b.p;
+    if (pass_level_order(p) && pass_differentiate(p)) {
+      assert_true(pass_check_grad(p) && pass_expand(p));
+      if (seed % 2) assert_true(pass_simplify(p) && pass_dead_code(p) && pass_hoist(p));
+      Interp *in = interp_new(p);
+      interp_run(in, p->schedule);
+      for (int k = 0; k < p->nlevel; k++) {
+        if (!p->level[k]->nedge) continue;
+        const char *name = p->level[k]->name;
+        const double *dense = interp_at(in, arena_printf(b.arena, "%s.check.dense", name));
+        const double *method = interp_at(in, arena_printf(b.arena, "%s.check.method", name));
+        const double *fd = interp_at(in, arena_printf(b.arena, "%s.check.fd", name));
+        assert_true(*interp_at(in, arena_printf(b.arena, "%s.check.residual", name)) < 1e-12);
+        for (int i = 0; i < (int)type_count(p->level[k]->flat->type); i++) {
+          assert_true(fabs(dense[i] - method[i]) <= 1e-13 * (1 + fabs(dense[i])));
+          assert_true(fabs(fd[i] - dense[i]) <= 1e-8 * (1 + fabs(dense[i])));
+        }
+      }
+      if (seed == 1)
+        assert_float_equal(*interp_at(in, "x.check.dense"), -0.1022810474, 1e-10);
+      interp_free(in);
+      checked++;
+    }
+    build_free(&b);
+  }
+}
+
 /* ---- errors */
 
 static void missing_path_is_an_error(void **state) {
@@ -392,6 +426,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(third_order_terms_are_exact),  cmocka_unit_test(random_quadratic_dags),
       cmocka_unit_test(random_nonlinear_dags),        cmocka_unit_test(optional_passes_change_nothing),
+      cmocka_unit_test(check_grad_agrees),
       cmocka_unit_test(missing_path_is_an_error),     cmocka_unit_test(games_are_errors),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
