@@ -57,6 +57,10 @@ Diag *parse_error(Parse *p, Span span, const char *code, const char *fmt, ...) {
   va_start(ap, fmt);
   Diag *g = diag_error(p->diags, span, code, "%s", arena_vprintf(p->arena, fmt, ap));
   va_end(ap);
+  if (code[4] >= '2' && code[4] <= '4') { /* of the lexer: a syntax error here would be its echo */
+    p->unexpected = span.lo;
+    p->nunexpected++;
+  }
   if (++p->nsyntax >= PARSE_MAX_ERRORS && !p->stop) {
     p->stop = true;
     diag_note(p->diags, g, "too many errors: the rest of the file was not read");

@@ -37,8 +37,9 @@ static void misplaced(Parse *p, const AstItem *s, AstItemKind block, bool nested
   }
   const char *word = s->kind == AST_FIELD ? "a field" : ast_item_word(s->kind);
   const char *quote = s->kind == AST_FIELD ? "" : "`";
-  Diag *g = parse_error(p, at, "E0010", "%s%s%s does not belong in a `%s`%s", quote, word, quote,
-                        ast_item_word(block), nested ? "'s inner blocks" : "");
+  Diag *g = parse_error(p, at, "E0010", "%s%s%s does not belong in %s `%s`%s", quote, word, quote,
+                        nested ? "an inner block of a" : "a", ast_item_word(block),
+                        nested ? "" : " block");
   diag_help(p->diags, g, "it stands in %s", home(place[s->kind]));
 }
 

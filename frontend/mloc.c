@@ -1,0 +1,621 @@
+/* The command line. Each subcommand is a function over a Compilation, which goes from text to tree
+   to program to C as far as the subcommand needs. The only file that knows all rooms, and that
+   exits. */
+#include "codegen/codegen.h"
+#include "frontend/ast.h"
+#include "frontend/driver.h"
+#include "frontend/explain.h"
+#include "frontend/sema.h"
+#include "ir/text.h"
+#include "passes/pass.h"
+#include "runtime/cpu.h"
+#include "runtime/data.h"
+
+#include "mloc_config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <popt.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+enum { EXIT_PROGRAM = 1, EXIT_USAGE = 2, EXIT_DEVICE = 5, EXIT_BUG = 70 };
+
+enum {
+  CHECK = 1,
+  RUN = 2,
+  BUILD = 4,
+  EMIT = 8,
+  INSPECT = 16,
+  FMT = 32,
+  EXPLAIN = 64,
+  COMPILES = CHECK | RUN | BUILD | EMIT | INSPECT, /* all that do semantic analysis */
+  LOWERS = RUN | BUILD | EMIT | INSPECT            /* all that run passes */
+};
+
+typedef struct Options {
+  char *passes, *dump_after, *stage, *march, *out, *run, *diagnostics;
+  char **set, **data;
+  int time_passes, verify, poison, pedantic, json, check, verbose, help;
+} Options;
+
+typedef struct Flag { /* an option, and the subcommands that have it */
+  unsigned commands;
+  const char *name;
+  char letter;
+  int kind;
+  size_t offset;
+  const char *help, *value;
+} Flag;
+
+#define AT(field) offsetof(Options, field)
+static const Flag flags[] = {
+    {COMPILES | FMT | EXPLAIN, "help", 'h', POPT_ARG_NONE, AT(help), "this text", NULL},
+    {COMPILES, "set", 0, POPT_ARG_ARGV, AT(set), "value of a dim, const or setting", "NAME=VALUE"},
+    {COMPILES, "data", 0, POPT_ARG_ARGV, AT(data), "file of a data source", "SOURCE=FILE"},
+    {COMPILES & ~RUN, "run", 0, POPT_ARG_STRING, AT(run), "which run (if there are several)",
+     "NAME"},
+    {COMPILES, "diagnostics", 0, POPT_ARG_STRING, AT(diagnostics), "how errors are shown",
+     "text|json"},
+    {COMPILES, "pedantic", 0, POPT_ARG_NONE, AT(pedantic), "warn about what is likely a mistake",
+     NULL},
+    {LOWERS, "passes", 0, POPT_ARG_STRING, AT(passes), "optional passes: names, `-name`, none",
+     "LIST"},
+    {LOWERS, "dump-after", 0, POPT_ARG_STRING, AT(dump_after), "print the program after passes",
+     "LIST|all"},
+    {LOWERS, "time-passes", 0, POPT_ARG_NONE, AT(time_passes), "print how long each pass takes",
+     NULL},
+    {LOWERS, "verify", 0, POPT_ARG_NONE, AT(verify), "check the program after every pass", NULL},
+    {RUN | BUILD | EMIT, "poison", 0, POPT_ARG_NONE, AT(poison), "fill dead memory with NaN", NULL},
+    {RUN | BUILD | EMIT, "march", 0, POPT_ARG_STRING, AT(march), "processor to compile for",
+     "NAME"},
+    {RUN | BUILD, "show-cc", 0, POPT_ARG_NONE, AT(verbose), "print the C compiler's command", NULL},
+    {BUILD | EMIT, "output", 'o', POPT_ARG_STRING, AT(out), "where to write", "FILE"},
+    {EMIT, "stage", 0, POPT_ARG_STRING, AT(stage), "ast, ir, a pass's name, kernels, c (default)",
+     "STAGE"},
+    {INSPECT, "json", 0, POPT_ARG_NONE, AT(json), "as one JSON object", NULL},
+    {FMT, "check", 0, POPT_ARG_NONE, AT(check), "only say which files would change", NULL},
+};
+enum { NFLAG = sizeof flags / sizeof *flags };
+
+typedef struct Compilation {
+  Arena *arena;
+  Diags *diags;
+  const Options *o;
+  const char *path, *dir,
+      *name; /* the file, its folder ("" for none), its name without folder and ending */
+  char *source;
+  size_t size;
+  bool is_ir, check_only;
+  Ast *ast;
+  Program *program;
+  const char *hash; /* of the program before passes */
+} Compilation;
+
+typedef struct Command {
+  const char *name, *usage, *text;
+  unsigned bit;
+  int (*call)(Compilation *c, int argc, char **argv);
+} Command;
+
+static int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+static int usage_error(const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  fputs("mloc: ", stderr);
+  vfprintf(stderr, fmt, ap);
+  fputc('\n', stderr);
+  va_end(ap);
+  return EXIT_USAGE;
+}
+
+/* ---- text, tree, program ---- */
+
+static bool ends_with(const char *s, const char *end) {
+  size_t n = strlen(s), k = strlen(end);
+  return n >= k && !strcmp(s + n - k, end);
+}
+
+/* All of a stream, with a NUL after it. False after a read error. */
+static bool read_all(Arena *a, FILE *f, char **text, size_t *n) {
+  size_t cap = 1 << 16, got;
+  char *s = malloc(cap + 1);
+  *n = 0;
+  while (s && (got = fread(s + *n, 1, cap - *n, f)) > 0) {
+    *n += got;
+    if (*n < cap) continue;
+    char *more = realloc(s, 2 * cap + 1);
+    if (!more) free(s);
+    s = more;
+    cap *= 2;
+  }
+  if (!s || ferror(f)) {
+    free(s);
+    return false;
+  }
+  s[*n] = 0;
+  *text = arena_dup(a, s, *n + 1);
+  free(s);
+  return true;
+}
+
+/* Reads the file; 0 or an exit code. "-" is the standard input. */
+static int open_source(Compilation *c, const char *path) {
+  bool standard = !strcmp(path, "-");
+  struct stat st;
+  if (!standard && !stat(path, &st) && S_ISDIR(st.st_mode))
+    return usage_error("%s is a directory", path);
+  FILE *f = standard ? stdin : fopen(path, "rb");
+  if (!f) return usage_error("cannot read %s: %s", path, strerror(errno));
+  bool ok = read_all(c->arena, f, &c->source, &c->size);
+  int e = errno;
+  if (!standard) fclose(f);
+  if (!ok) return usage_error("cannot read %s: %s", path, strerror(e));
+  const char *slash = strrchr(path, '/');
+  c->path = standard ? "<stdin>" : path;
+  c->dir = slash ? arena_strndup(c->arena, path, (size_t)(slash - path + 1)) : "";
+  const char *base = standard ? "program" : slash ? slash + 1 : path;
+  const char *dot = strrchr(base, '.');
+  c->name = dot && dot > base ? arena_strndup(c->arena, base, (size_t)(dot - base)) : base;
+  c->is_ir = ends_with(path, ".ir");
+  c->diags = diags_new(c->arena, c->path, c->source);
+  return 0;
+}
+
+static bool json_diagnostics(const Compilation *c) {
+  return c->o->diagnostics && !strcmp(c->o->diagnostics, "json");
+}
+
+/* Shows what was found so far; the exit code for it. */
+static int report(const Compilation *c) {
+  if (json_diagnostics(c))
+    diags_print_json(c->diags, stdout);
+  else
+    diags_print(c->diags, stderr, isatty(STDERR_FILENO) && !getenv("NO_COLOR"));
+  c->diags->ndiag = 0;
+  return c->diags->nerror ? EXIT_PROGRAM : 0;
+}
+
+/* Lists the arrays of a data file for the analysis. */
+static SemaProbe probe(void *ctx, const char *path, SemaArray **array, int *n, const char **error) {
+  Arena *a = ctx;
+  MloProbe p;
+  if (access(path, F_OK)) return SEMA_PROBE_ABSENT;
+  bool ok = mlo_probe(path, &p);
+  if (!ok) *error = arena_strdup(a, p.error);
+  *n = ok ? p.n : 0;
+  *array = arena_array(a, SemaArray, *n);
+  for (int i = 0; i < *n; i++) {
+    SemaArray *to = &(*array)[i];
+    const MloProbeArray *from = &p.array[i];
+    to->name = arena_strdup(a, from->name);
+    to->integral = from->dtype == MLO_BOOL || from->dtype == MLO_I32;
+    to->rank = from->rank;
+    for (int k = 0; k < from->rank && k < MAX_RANK; k++) to->dim[k] = from->dim[k];
+  }
+  mlo_probe_free(&p);
+  return ok ? SEMA_PROBE_OK : SEMA_PROBE_BAD;
+}
+
+static int count(char *const *list) {
+  int n = 0;
+  while (list && list[n]) n++;
+  return n;
+}
+
+/* Text to tree; 0 or an exit code, with errors shown. */
+static int parse(Compilation *c, const char *path) {
+  int code = open_source(c, path);
+  if (code) return code;
+  c->ast = ast_parse(c->arena, c->diags, c->source, c->size);
+  return c->diags->nerror ? report(c) : 0;
+}
+
+static int analyse(Compilation *c) {
+  SemaOptions s = {.run = c->o->run,
+                   .program = c->name,
+                   .dir = c->dir,
+                   .set = (const char *const *)c->o->set,
+                   .nset = count(c->o->set),
+                   .data = (const char *const *)c->o->data,
+                   .ndata = count(c->o->data),
+                   .pedantic = c->o->pedantic,
+                   .check_only = c->check_only,
+                   .probe = probe,
+                   .probe_ctx = c->arena};
+  c->program = sema_program(c->arena, c->diags, c->ast, &s);
+  return c->diags->nerror || c->diags->ndiag || c->check_only ? report(c) : 0;
+}
+
+/* File to program: a .mlo file, or the textual form of any stage (.ir). */
+static int front(Compilation *c, const char *path) {
+  int code;
+  if (!ends_with(path, ".ir")) {
+    code = parse(c, path);
+    return code ? code : analyse(c);
+  }
+  code = open_source(c, path);
+  if (code) return code;
+  if (strlen(c->source) != c->size) return usage_error("%s is not text", path);
+  c->program = ir_parse(c->arena, c->diags, c->name, c->source);
+  return c->diags->nerror || c->check_only ? report(c) : 0;
+}
+
+/* Program to program, up to a pass (NULL: all). */
+static int lower(Compilation *c, const char *last) {
+  const Options *o = c->o;
+  char *text = ir_print(c->program);
+  XXH128_hash_t h = XXH3_128bits(text, strlen(text));
+  c->hash = arena_printf(c->arena, "%016llx%016llx", (unsigned long long)h.high64,
+                         (unsigned long long)h.low64);
+  PassOptions p = {.passes = o->passes,
+                   .stop_after = last,
+                   .dump_after = o->dump_after,
+                   .dump = stderr,
+                   .time = o->time_passes,
+                   .verify = o->verify,
+                   .poison = o->poison};
+#ifdef MLOC_HOSTILE
+  p.verify = true;
+#endif
+  bool ok = pass_run(c->program, &p);
+  if (c->diags->ndiag) report(c);
+  return ok ? 0 : EXIT_PROGRAM;
+}
+
+/* Program to C. dir: where relative data files will be looked for. */
+static char *generate(Compilation *c, const char *dir, const char *march) {
+  const char *arch = march;
+  if (!strcmp(march, "native")) {
+    char cpu[1024];
+    mlo_cpu_flags(cpu, sizeof cpu);
+    arch = arena_printf(c->arena, "native:%s", cpu);
+  }
+  CgOptions o = {.source = c->path,
+                 .dir = dir,
+                 .hash = c->hash,
+                 .arch = arch,
+                 .version = MLOC_VERSION,
+                 .poison = c->o->poison};
+  return cg_c(c->program, &o);
+}
+
+static const char *absolute_dir(Compilation *c) {
+  char *real = realpath(*c->dir ? c->dir : ".", NULL);
+  const char *dir = real ? arena_strdup(c->arena, real) : c->dir;
+  free(real);
+  return dir;
+}
+
+/* ---- subcommands ---- */
+
+static int one_file(int argc, char **argv, const char **path) {
+  if (argc < 1) return usage_error("which program? a .mlo file is missing (--help says more)");
+  if (argc > 1) return usage_error("one program at a time: `%s` is too much", argv[1]);
+  *path = argv[0];
+  return 0;
+}
+
+static int call_check(Compilation *c, int argc, char **argv) {
+  const char *path;
+  int code = one_file(argc, argv, &path);
+  c->check_only = true;
+  return code ? code : front(c, path);
+}
+
+static int driver_failed(DriverStatus s, const char *error) {
+  fprintf(stderr, "mloc: %s\n", error);
+  if (s == DRIVER_REJECTED)
+    fputs("compiler bug: please report it, with the program and the command\n", stderr);
+  return s == DRIVER_REJECTED ? EXIT_BUG : s == DRIVER_NO_COMPILER ? EXIT_DEVICE : EXIT_USAGE;
+}
+
+static DriverOptions driver_options(Compilation *c, const char *march) {
+  char cpu[1024];
+  mlo_cpu_flags(cpu, sizeof cpu);
+  return (DriverOptions){.march = march,
+                         .cpu = arena_strdup(c->arena, cpu),
+                         .name = c->name,
+                         .verbose = c->o->verbose};
+}
+
+/* argv: the program, then what the executable gets. */
+static int call_run(Compilation *c, int argc, char **argv) {
+  if (argc < 1) return usage_error("which program? a .mlo file is missing (--help says more)");
+  const char *march = c->o->march ? c->o->march : "native", *error = NULL;
+  int code = front(c, argv[0]);
+  if (code == 0) code = lower(c, NULL);
+  if (code) return code;
+  char *text = generate(c, absolute_dir(c), march);
+  DriverOptions o = driver_options(c, march);
+  DriverProgram p;
+  DriverStatus s = driver_cached(c->arena, text, &o, &p, &error);
+  if (s != DRIVER_OK) return driver_failed(s, error);
+  char **args = arena_array(c->arena, char *, argc + 1);
+  for (int i = 1; i < argc; i++) args[i] = argv[i];
+  args[0] = arena_strdup(c->arena, c->name);
+  s = driver_exec(c->arena, &p, args, &code, &error);
+  return s == DRIVER_OK ? code : driver_failed(s, error);
+}
+
+static int call_build(Compilation *c, int argc, char **argv) {
+  const char *path, *error = NULL, *march = c->o->march ? c->o->march : "x86-64-v3";
+  int code = one_file(argc, argv, &path);
+  if (code == 0) code = front(c, path);
+  if (code == 0) code = lower(c, NULL);
+  if (code) return code;
+  char *text = generate(c, absolute_dir(c), march);
+  DriverOptions o = driver_options(c, march);
+  DriverStatus s = driver_build(c->arena, text, &o, c->o->out ? c->o->out : c->name, &error);
+  return s == DRIVER_OK ? 0 : driver_failed(s, error);
+}
+
+/* Where `emit` writes: the file of -o, or the standard output. */
+static int put_text(const Compilation *c, const char *text) {
+  FILE *f = c->o->out ? fopen(c->o->out, "w") : stdout;
+  bool ok = f && fputs(text, f) >= 0;
+  if (f) ok = (c->o->out ? fclose(f) : fflush(f)) == 0 && ok;
+  return ok ? 0
+            : usage_error("cannot write %s: %s", c->o->out ? c->o->out : "the output",
+                          strerror(errno));
+}
+
+static bool is_pass(const char *name) {
+  for (int i = 0; i < pass_count(); i++)
+    if (!strcmp(pass_name(i), name)) return true;
+  return false;
+}
+
+static int emit_ast(Compilation *c, const char *path) {
+  if (ends_with(path, ".ir")) return usage_error("a .ir file has no stage `ast`");
+  int code = parse(c, path);
+  if (code) return code;
+  char *text = NULL;
+  size_t n;
+  FILE *f = open_memstream(&text, &n);
+  if (!f) return usage_error("out of memory");
+  ast_print(c->ast, f);
+  fclose(f);
+  code = put_text(c, text);
+  free(text);
+  return code;
+}
+
+static int call_emit(Compilation *c, int argc, char **argv) {
+  const char *path, *stage = c->o->stage ? c->o->stage : "c";
+  int code = one_file(argc, argv, &path);
+  if (code) return code;
+  bool c_text = !strcmp(stage, "c"), ir = !strcmp(stage, "ir"), kernels = !strcmp(stage, "kernels");
+  if (!strcmp(stage, "ast")) return emit_ast(c, path);
+  if (!c_text && !ir && !kernels && !is_pass(stage)) {
+    code = usage_error("there is no stage `%s`; the stages are:", stage);
+    fputs("  ast ir", stderr);
+    for (int i = 0; i < pass_count(); i++) fprintf(stderr, " %s", pass_name(i));
+    fputs(" kernels c\n", stderr);
+    return code;
+  }
+  code = front(c, path);
+  if (code == 0 && !ir) code = lower(c, c_text || kernels ? NULL : stage);
+  if (code) return code;
+  const char *march = c->o->march ? c->o->march : "x86-64-v3";
+  return put_text(c, c_text ? generate(c, c->dir, march) : ir_print(c->program));
+}
+
+static int call_inspect(Compilation *c, int argc, char **argv) {
+  const char *path;
+  int code = one_file(argc, argv, &path);
+  if (code == 0) code = front(c, path);
+  if (code == 0) code = lower(c, NULL);
+  if (code) return code;
+  cg_inspect(c->program, c->is_ir ? NULL : c->source, stdout, c->o->json);
+  return 0;
+}
+
+/* Replaces a file at once; its permissions stay. */
+static int replace_file(Compilation *c, const char *path, const char *text) {
+  char *real = realpath(path, NULL);
+  const char *target = real ? arena_strdup(c->arena, real) : path;
+  free(real);
+  char *temporary = arena_printf(c->arena, "%s.XXXXXX", target);
+  struct stat st;
+  int fd = mkstemp(temporary);
+  FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+  bool ok = f && stat(target, &st) == 0 && fchmod(fd, st.st_mode & 07777) == 0;
+  ok = ok && fputs(text, f) >= 0;
+  if (f) ok = fclose(f) == 0 && ok;
+  ok = ok && rename(temporary, target) == 0;
+  int e = errno;
+  if (!ok && fd >= 0) unlink(temporary);
+  return ok ? 0 : usage_error("cannot write %s: %s", path, strerror(e));
+}
+
+static int format_one(Compilation *c, const char *path) {
+  int code = parse(c, path);
+  if (code) return code;
+  const char *text = ast_format(c->arena, c->ast);
+  bool same = strlen(text) == c->size && !memcmp(text, c->source, c->size);
+  if (c->o->check) {
+    if (!same) printf("%s\n", c->path);
+    return same ? 0 : EXIT_PROGRAM;
+  }
+  if (!strcmp(path, "-")) return fputs(text, stdout) >= 0 ? 0 : EXIT_USAGE;
+  return same ? 0 : replace_file(c, path, text);
+}
+
+static int call_fmt(Compilation *c, int argc, char **argv) {
+  if (argc < 1) return usage_error("which programs? (--help says more)");
+  int worst = 0;
+  for (int i = 0; i < argc; i++) {
+    int code = format_one(c, argv[i]);
+    if (code > worst) worst = code;
+  }
+  return worst;
+}
+
+static int call_explain(Compilation *c, int argc, char **argv) {
+  (void)c;
+  if (argc == 0) explain_list(stdout);
+  for (int i = 0; i < argc; i++) {
+    const Explanation *e = explain_find(argv[i]);
+    if (!e) return usage_error("there is no error `%s`; `mloc explain` lists all", argv[i]);
+    if (i) fputc('\n', stdout);
+    explain_print(e, stdout);
+  }
+  return 0;
+}
+
+static const Command commands[] = {
+    {"check", "p.mlo", "Checks a program, and its data files if they are there.", CHECK,
+     call_check},
+    {"run", "p.mlo [NAME] [options of the program]",
+     "Builds a program into the cache and runs it.\n"
+     "Options that mloc does not know go to the program: see `mloc run p.mlo -- --help`.",
+     RUN, call_run},
+    {"build", "p.mlo -o p", "Builds an executable that runs without mloc.", BUILD, call_build},
+    {"emit", "p.mlo --stage=STAGE", "Prints a program as it is at a stage. Takes .ir files too.",
+     EMIT, call_emit},
+    {"inspect", "p.mlo", "Shows kernels, memory and schedule.", INSPECT, call_inspect},
+    {"fmt", "p.mlo ...", "Brings programs into the one canonical format, in place.", FMT, call_fmt},
+    {"explain", "[E0123]", "Explains an error, or lists all.", EXPLAIN, call_explain},
+};
+enum { NCOMMAND = sizeof commands / sizeof *commands };
+
+/* ---- options ---- */
+
+static const Flag *find_flag(unsigned command, const char *arg, bool *has_value) {
+  bool is_long = !strncmp(arg, "--", 2);
+  size_t n = is_long ? strcspn(arg + 2, "=") : 0;
+  for (int i = 0; i < NFLAG; i++) {
+    const Flag *f = &flags[i];
+    if (!(f->commands & command)) continue;
+    bool hit = is_long ? n && strlen(f->name) == n && !strncmp(f->name, arg + 2, n)
+                       : f->letter && arg[0] == '-' && arg[1] == f->letter && !arg[2];
+    *has_value = is_long && arg[2 + n] == '=';
+    if (hit) return f;
+  }
+  return NULL;
+}
+
+/* `run`: takes out of argv what is mloc's (*mine, for popt); the rest, the program first, the name
+   of the run taken out as well, stays in *rest. What data is read both sides must know. */
+static void split_run(Arena *a, int argc, char **argv, char **mine, int *nmine, char **rest,
+                      int *nrest, Options *o) {
+  int file = -1, n = 1;
+  bool done = false, has_value;
+  for (int i = 0; i < argc; i++) {
+    const Flag *f = done ? NULL : find_flag(RUN, argv[i], &has_value);
+    bool value = f && f->kind != POPT_ARG_NONE && !has_value && i + 1 < argc;
+    bool both = f && !strcmp(f->name, "data");
+    if (!done && !strcmp(argv[i], "--")) {
+      done = true;
+    } else if (f) {
+      mine[(*nmine)++] = argv[i];
+      if (both) rest[n++] = argv[i];
+      if (value) mine[(*nmine)++] = argv[++i];
+      if (value && both) rest[n++] = argv[i];
+    } else if (file < 0 && (ends_with(argv[i], ".mlo") || ends_with(argv[i], ".ir"))) {
+      file = i;
+      rest[0] = argv[i];
+      if (i + 1 < argc && argv[i + 1][0] != '-') o->run = arena_strdup(a, argv[++i]);
+    } else {
+      rest[n++] = argv[i];
+    }
+  }
+  if (file < 0) memmove(rest, rest + 1, (size_t)(n - 1) * sizeof *rest);
+  *nrest = file < 0 ? n - 1 : n;
+}
+
+static void options_of(unsigned command, Options *o, struct poptOption *table) {
+  int n = 0;
+  for (int i = 0; i < NFLAG; i++) {
+    const Flag *f = &flags[i];
+    if (!(f->commands & command)) continue;
+    table[n++] = (struct poptOption){f->name, f->letter, (unsigned)f->kind, (char *)o + f->offset,
+                                     0,       f->help,   f->value};
+  }
+  table[n] = (struct poptOption)POPT_TABLEEND;
+}
+
+static int bad_choice(const Options *o) {
+  const char *d = o->diagnostics;
+  if (d && strcmp(d, "json") && strcmp(d, "text"))
+    return usage_error("--diagnostics is `text` or `json`, not `%s`", d);
+  return 0;
+}
+
+/* Parses the options of a subcommand and calls it. */
+static int dispatch(Arena *a, const Command *k, int argc, char **argv, Options *o) {
+  struct poptOption table[NFLAG + 1];
+  char **mine = arena_array(a, char *, argc + 2), **rest = arena_array(a, char *, argc + 2);
+  int nmine = 1, nrest = 0, code;
+  mine[0] = arena_printf(a, "mloc %s", k->name);
+  if (k->bit == RUN) {
+    split_run(a, argc, argv, mine, &nmine, rest, &nrest, o);
+  } else {
+    memcpy(mine + 1, argv, (size_t)argc * sizeof *argv);
+    nmine = argc + 1;
+  }
+  options_of(k->bit, o, table);
+  poptContext pc = poptGetContext(NULL, nmine, (const char **)mine, table, 0);
+  poptSetOtherOptionHelp(pc, k->usage);
+  while ((code = poptGetNextOpt(pc)) > 0) {}
+  if (code < -1) {
+    code = usage_error("%s: %s", poptBadOption(pc, POPT_BADOPTION_NOALIAS), poptStrerror(code));
+  } else if (o->help) {
+    printf("%s\n\n", k->text);
+    poptPrintHelp(pc, stdout, 0);
+    code = 0;
+  } else if ((code = bad_choice(o)) == 0) {
+    for (const char *s; (s = poptGetArg(pc));) rest[nrest++] = arena_strdup(a, s);
+    Compilation c = {.arena = a, .o = o};
+    code = k->call(&c, nrest, rest);
+  }
+  poptFreeContext(pc);
+  return code;
+}
+
+static void help(FILE *out) {
+  fputs("mloc compiles multilevel optimization problems to native executables.\n\n"
+        "Usage: mloc COMMAND ...        mloc COMMAND --help says more\n\n",
+        out);
+  for (int i = 0; i < NCOMMAND; i++)
+    fprintf(out, "  %-8s %.*s\n", commands[i].name, (int)strcspn(commands[i].text, "\n"),
+            commands[i].text);
+}
+
+/* compiler_bug aborts, and so does glibc when memory is damaged. */
+static void on_abort(int signal_number) {
+  (void)signal_number;
+  _exit(EXIT_BUG);
+}
+
+int main(int argc, char **argv) {
+  signal(SIGABRT, on_abort);
+  const char *name = argc > 1 ? argv[1] : "";
+  if (!strcmp(name, "--version")) {
+    puts("mloc " MLOC_VERSION);
+    exit(EXIT_SUCCESS);
+  }
+  bool asked = !strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help");
+  if (asked || argc < 2) {
+    help(asked ? stdout : stderr);
+    exit(asked ? EXIT_SUCCESS : EXIT_USAGE);
+  }
+  Arena *a = arena_new();
+  Options o = {0};
+  int code = -1;
+  for (int i = 0; i < NCOMMAND && code < 0; i++)
+    if (!strcmp(commands[i].name, name)) code = dispatch(a, &commands[i], argc - 2, argv + 2, &o);
+  if (code < 0) code = usage_error("there is no command `%s`; `mloc --help` lists them", name);
+  if (fflush(stdout) && code == 0)
+    code = usage_error("cannot write the output: %s", strerror(errno));
+  arena_free(a);
+  exit(code);
+}
