@@ -115,9 +115,9 @@ static json_t *sources(const MloRun *run) {
 static json_t *last_metrics(const MloRun *run) {
   const MloProgram *p = run->program;
   json_t *o = json_object();
+  if (run->rows.n == 0) return o;
   const double *v = run->rows.value + (run->rows.n - 1) * (size_t)p->nmetric;
-  for (int i = 0; run->rows.n > 0 && i < p->nmetric; i++)
-    json_object_set_new(o, p->metric[i].name, number(v[i]));
+  for (int i = 0; i < p->nmetric; i++) json_object_set_new(o, p->metric[i].name, number(v[i]));
   return o;
 }
 

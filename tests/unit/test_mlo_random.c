@@ -1,0 +1,76 @@
+/* Philox against the known answers that its authors publish, and the moments of what is made of it. */
+
+#include "test_files.h"
+
+#include "runtime/mlo_random.h"
+
+#include <math.h>
+
+static void test_known_answers(void **state) {
+  (void)state;
+  /* Counter and key all zeros, all ones, and digits of pi. */
+  static const struct {
+    uint32_t seed, stream;
+    uint64_t step, element;
+    uint32_t out[4];
+  } c[] = {
+      {0, 0, 0, 0, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
+      {0xffffffff, 0xffffffff, UINT64_MAX, UINT64_MAX, {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
+      {0xa4093822, 0x299f31d0, 0x0370734413198a2e, 0x85a308d3243f6a88,
+       {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
+  };
+  for (int i = 0; i < 3; i++) {
+    philox4x32_ctr_t w = mlo_philox(c[i].seed, c[i].stream, c[i].step, c[i].element);
+    for (int k = 0; k < 4; k++) assert_int_equal(w.v[k], c[i].out[k]);
+  }
+}
+
+static void test_open_interval(void **state) {
+  (void)state;
+  assert_true(mlo_unit(0, 0) > 0 && mlo_unit(UINT32_MAX, UINT32_MAX) < 1);
+  assert_true(((float)(UINT32_MAX >> 9) + 0.5f) * 0x1p-23f < 1);
+  for (uint64_t i = 0; i < 100000; i++) {
+    float u = mlo_uniformf(3, 1, 4, i);
+    double v = mlo_uniform(3, 1, 4, i);
+    assert_true(u > 0 && u < 1 && v > 0 && v < 1);
+    assert_true(fabs(u - v) <= 0x1p-23); /* both precisions draw the same number */
+    assert_true(fabs((double)mlo_normalf(3, 1, 4, i) - mlo_normal(3, 1, 4, i)) < 1e-2);
+  }
+}
+
+static void test_moments(void **state) {
+  (void)state;
+  enum { N = 1000000 };
+  double m1 = 0, m2 = 0, m4 = 0, u1 = 0, u2 = 0, lag = 0, last = 0;
+  for (uint64_t i = 0; i < N; i++) {
+    double z = mlo_normalf(42, 7, 0, i), u = mlo_uniformf(42, 8, 0, i) - 0.5;
+    m1 += z;
+    m2 += z * z;
+    m4 += z * z * z * z;
+    u1 += u;
+    u2 += u * u;
+    lag += z * last;
+    last = z;
+  }
+  /* Five standard errors: 5 sqrt(variance / N). */
+  assert_true(fabs(m1 / N) < 0.005 && fabs(m2 / N - 1) < 0.0071 && fabs(m4 / N - 3) < 0.05);
+  assert_true(fabs(u1 / N) < 0.0015 && fabs(u2 / N - 1 / 12.0) < 0.0004 && fabs(lag / N) < 0.005);
+}
+
+static void test_independence(void **state) {
+  (void)state;
+  double a = mlo_uniform(1, 2, 3, 4);
+  assert_true(a == mlo_uniform(1, 2, 3, 4));
+  assert_true(a != mlo_uniform(2, 2, 3, 4) && a != mlo_uniform(1, 3, 3, 4));
+  assert_true(a != mlo_uniform(1, 2, 4, 4) && a != mlo_uniform(1, 2, 3, 5));
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_known_answers),
+      cmocka_unit_test(test_open_interval),
+      cmocka_unit_test(test_moments),
+      cmocka_unit_test(test_independence),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,260 @@
+/* A whole run of a small program by hand: gradient descent on (w - target)^2 with the data's mean as target. Its
+   options, its run directory, its exit codes. */
+
+#include "test_files.h"
+
+#include "runtime/cpu.h"
+#include "runtime/mlo.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+typedef struct Arena {
+  double w, loss, lr;
+  int32_t seed, steps;
+  float x[4];
+} Arena;
+
+static int schedule(MloRun *run, unsigned char *memory) {
+  Arena *a = (Arena *)(void *)memory;
+  double target = (a->x[0] + a->x[1] + a->x[2] + a->x[3]) / 4;
+  for (int64_t t = 0;; t++) {
+    int status;
+    if (mlo_due(run, t)) {
+      a->loss = (a->w - target) * (a->w - target);
+      if ((status = mlo_report(run, t))) return status;
+    }
+    if (t == a->steps) return 0;
+    if ((status = mlo_tick(run, t))) return status;
+    a->w -= a->lr * 2 * (a->w - target);
+  }
+}
+
+/* Interrupts itself at step 3. */
+static int schedule_interrupted(MloRun *run, unsigned char *memory) {
+  Arena *a = (Arena *)(void *)memory;
+  for (int64_t t = 0; t < a->steps; t++) {
+    int status;
+    if (mlo_due(run, t) && (status = mlo_report(run, t))) return status;
+    if (t == 3) kill(getpid(), SIGTERM);
+    for (int wait = 0; t == 3 && wait < 1000 && !(status = mlo_tick(run, t)); wait++) usleep(1000);
+    if ((status = mlo_tick(run, t))) return status;
+  }
+  return 0;
+}
+
+static const MloField field = {.name = "x", .dtype = MLO_F32, .rank = 1, .dim = {4},
+                               .dim_name = {"N"}, .check = MLO_BOX, .lo = 0, .hi = 10,
+                               .offset = offsetof(Arena, x)};
+static const MloSource source = {"train", "x.csv", 1, &field};
+static const MloSetting setting = {"tune.optimizer.lr", MLO_F64, offsetof(Arena, lr), 0.25, 0,
+                                   INFINITY};
+static const MloArray array = {"fit.w", MLO_F64, 0, {0}, offsetof(Arena, w)};
+static const MloMetric metric = {"tune.loss", MLO_F64, offsetof(Arena, loss)};
+
+static MloProgram program(const char *dir) {
+  return (MloProgram){.abi = MLO_ABI, .name = "mean", .run = "main", .source = "mean.mlo",
+                      .dir = dir, .hash = "0123", .version = "0.1.0", .arch = "x86-64",
+                      .precision = "f64", .arena_bytes = sizeof(Arena), .nsource = 1,
+                      .nsetting = 1, .narray = 1, .nmetric = 1, .data = &source,
+                      .setting = &setting, .array = &array, .metric = &metric,
+                      .seed_offset = offsetof(Arena, seed),
+                      .top_steps_offset = offsetof(Arena, steps), .seed = 1, .steps = 20,
+                      .report_every = 5, .report_csv = true, .schedule = schedule};
+}
+
+/* Runs with the arguments (NULL-terminated) in a child whose output goes to a file; returns the exit code. */
+static int run(const MloProgram *p, const Folder *d, const char *const *argument, char **output) {
+  char *argv[16] = {(char *)"mean"}, path[512];
+  int argc = 1, status;
+  size_t n;
+  for (; argument[argc - 1]; argc++) argv[argc] = (char *)(uintptr_t)argument[argc - 1];
+  folder_file(d, "output.txt", path);
+  fflush(stdout);
+  pid_t child = fork();
+  if (child == 0) {
+    if (!freopen(path, "w", stdout) || dup2(fileno(stdout), 2) < 0) _exit(99);
+    status = mlo_main(argc, argv, p);
+    fflush(stdout);
+    _exit(status);
+  }
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_true(WIFEXITED(status));
+  *output = read_bytes(path, &n);
+  return WEXITSTATUS(status);
+}
+
+#define RUN(p, d, output, ...) run(p, d, (const char *const[]){__VA_ARGS__, NULL}, output)
+
+static void check(const MloProgram *p, const Folder *d, int code, const char *text,
+                  const char *const *argument) {
+  char *output;
+  int got = run(p, d, argument, &output);
+  if (got != code) fail_msg("exit code %d, expected %d: %s", got, code, output);
+  assert_contains(output, text);
+  free(output);
+}
+
+#define CHECK(code, text, ...)                                                                     \
+  check(&p, &d, code, text, (const char *const[]){__VA_ARGS__, NULL})
+
+static Folder setup(void) {
+  Folder d = folder_make();
+  char path[512];
+  write_text(folder_file(&d, "x.csv", path), "x\n1\n2\n3\n6\n");
+  return d;
+}
+
+static void test_run_directory(void **state) {
+  (void)state;
+  Folder d = setup();
+  MloProgram p = program(d.path);
+  char out[512], path[600], *output, *text;
+  size_t n;
+  folder_file(&d, "deep/run", out);
+  assert_int_equal(RUN(&p, &d, &output, "--out", out, "--seed=7", "--set", "tune.optimizer.lr=0.5"), 0);
+  assert_contains(output, "step 20/20  tune.loss 0");
+  free(output);
+  snprintf(path, sizeof path, "%s/metrics.csv", out);
+  text = read_bytes(path, &n);
+  assert_string_equal(text, "step,tune.loss\n0,9\n5,0\n10,0\n15,0\n20,0\n");
+  free(text);
+  snprintf(path, sizeof path, "%s/run.json", out);
+  json_t *o = json_load_file(path, 0, NULL);
+  assert_non_null(o);
+  assert_int_equal(json_integer_value(json_object_get(o, "seed")), 7);
+  assert_int_equal(json_integer_value(json_object_get(o, "steps_done")), 20);
+  assert_int_equal(json_integer_value(json_object_get(o, "exit_status")), 0);
+  assert_string_equal(json_string_value(json_object_get(o, "status")), "ok");
+  assert_string_equal(json_string_value(json_object_get(o, "hash")), "0123");
+  assert_true(json_real_value(json_object_get(json_object_get(o, "settings"), "tune.optimizer.lr")) == 0.5);
+  json_decref(o);
+  snprintf(path, sizeof path, "%s/final.npz", out);
+  assert_int_equal(access(path, R_OK), 0);
+  folder_remove(&d);
+}
+
+static void test_without_out(void **state) {
+  (void)state;
+  Folder d = setup();
+  MloProgram p = program(d.path);
+  CHECK(0, "tune.loss", "--progress=none");
+  CHECK(0, "20 of 20 steps", "--progress=none");
+  CHECK(0, "\"tune.loss\": 9}", "--progress=json", "--steps", "0");
+  CHECK(0, "step 2/2", "--steps=2", "-v");
+  folder_remove(&d);
+}
+
+static void test_usage_errors(void **state) {
+  (void)state;
+  Folder d = setup();
+  MloProgram p = program(d.path);
+  char file[512];
+  folder_file(&d, "x.csv", file);
+  CHECK(2, "did you mean `tune.optimizer.lr`?", "--set", "tune.optimzer.lr=1");
+  CHECK(2, "did you mean `tune.optimizer.lr`?", "--set", "lr=1");
+  CHECK(2, "expected a value of at least 0, found -1", "--set", "tune.optimizer.lr=-1");
+  CHECK(2, "expected a number, found `fast`", "--set", "tune.optimizer.lr=fast");
+  CHECK(2, "expected NAME=VALUE", "--set", "prox");
+  CHECK(2, "did you mean `train`?", "--data", "trian=x.npz");
+  CHECK(2, "did you mean `--steps`?", "--step=3");
+  CHECK(2, "--steps: expected an integer from 0", "--steps=-3");
+  CHECK(2, "--seed: expected an integer", "--seed=1.5");
+  CHECK(2, "unexpected argument `extra`", "extra");
+  CHECK(2, "--progress: expected bar", "--progress=loud");
+  CHECK(2, "expected a folder, found a file", "--out", file);
+  CHECK(2, "cannot be made", "--out", "/proc/none/x");
+  CHECK(5, "built for the CPU alone", "--device=cuda");
+  folder_remove(&d);
+}
+
+static void test_words(void **state) {
+  (void)state;
+  Folder d = setup();
+  MloProgram p = program(d.path);
+  CHECK(0, "tune.optimizer.lr            f64  = 0.25   at least 0", "--help");
+  CHECK(0, "x : f32[4] in box(0, 10)", "-h");
+  CHECK(0, "mean (mloc 0.1.0, program 0123)", "--version");
+  CHECK(0, "Apache License 2.0. What mloc emits", "--licenses");
+  folder_remove(&d);
+}
+
+static void test_data_errors(void **state) {
+  (void)state;
+  Folder d = setup();
+  MloProgram p = program(d.path);
+  char path[512], option[600];
+  write_text(folder_file(&d, "y.csv", path), "x\n1\n2\n11\n3\n");
+  snprintf(option, sizeof option, "train=%s", path);
+  CHECK(3, "array `x`, row 2 (line 4): expected a value in box(0, 10), found 11", "--data", option);
+  write_text(path, "x\n1\n2\n");
+  CHECK(3, "rebuild with: mloc build mean.mlo --data train=", "--data", option);
+  CHECK(3, "data error: nowhere.npz: No such file", "--data", "train=nowhere.npz");
+  folder_remove(&d);
+}
+
+static void test_diverged(void **state) {
+  (void)state;
+  Folder d = setup();
+  MloProgram p = program(d.path);
+  char out[512], path[600];
+  folder_file(&d, "run", out);
+  CHECK(4, "diverged: metric `tune.loss` is +inf at step", "--set", "tune.optimizer.lr=1e60", "--out", out);
+  snprintf(path, sizeof path, "%s/final.npz", out);
+  assert_int_not_equal(access(path, F_OK), 0);
+  snprintf(path, sizeof path, "%s/metrics.csv", out);
+  assert_int_equal(access(path, F_OK), 0);
+  folder_remove(&d);
+}
+
+static void test_interrupted(void **state) {
+  (void)state;
+  Folder d = setup();
+  MloProgram p = program(d.path);
+  p.schedule = schedule_interrupted;
+  char out[512], path[600];
+  size_t n;
+  folder_file(&d, "run", out);
+  CHECK(75, "interrupted at step 3 of 20", "--out", out);
+  snprintf(path, sizeof path, "%s/final.npz", out);
+  assert_int_equal(access(path, F_OK), 0);
+  snprintf(path, sizeof path, "%s/run.json", out);
+  char *text = read_bytes(path, &n);
+  assert_contains(text, "\"interrupted\"");
+  free(text);
+  folder_remove(&d);
+}
+
+static void test_cpu(void **state) {
+  (void)state;
+  Folder d = setup();
+  MloProgram p = program(d.path);
+  char flags[1024], arch[1100], missing[256];
+  mlo_cpu_flags(flags, sizeof flags);
+  snprintf(arch, sizeof arch, "native:%s", flags);
+  assert_true(rt_cpu_has(arch, missing, sizeof missing));
+  assert_true(rt_cpu_has("x86-64", missing, sizeof missing));
+#if defined(__x86_64__)
+  assert_false(rt_cpu_has("bulldozer:xop,fma4,tbm,sse3", missing, sizeof missing) &&
+               rt_cpu_has("knl:avx512vp2intersect,sse4a,avx512bf16,xop", missing, sizeof missing));
+  p.arch = "bulldozer:avx512vp2intersect,sse4a,xop,fma4,tbm";
+  CHECK(5, "but this CPU lacks", "-q");
+#endif
+  p.arch = "x86-64";
+  p.abi = MLO_ABI + 1;
+  CHECK(5, "built for version", "-q");
+  folder_remove(&d);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_run_directory), cmocka_unit_test(test_without_out),
+      cmocka_unit_test(test_usage_errors),  cmocka_unit_test(test_words),
+      cmocka_unit_test(test_data_errors),   cmocka_unit_test(test_diverged),
+      cmocka_unit_test(test_interrupted),   cmocka_unit_test(test_cpu),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
