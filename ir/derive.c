@@ -18,6 +18,13 @@ void ir_active(const Graph *g, Node *const *wrt, int nwrt, bool *mark) {
   }
 }
 
+/* partial * v, where units need no product. */
+static Node *scale(Graph *g, Node *partial, Node *v) {
+  if (node_is_const(partial, 1)) return v;
+  if (node_is_const(v, 1)) return partial;
+  return node_is_const(partial, -1) ? ir_neg(g, v) : ir_mul(g, partial, v);
+}
+
 /* The contribution of n's cotangent to its operand k; NULL: none. */
 static Node *pull_back(Graph *g, Node *n, Node *ct, int k) {
   const OpInfo *info = op_info(n->op);
@@ -25,8 +32,7 @@ static Node *pull_back(Graph *g, Node *n, Node *ct, int k) {
   if (info->emit != EMIT_MAP) compiler_bug("vjp", "`%s` has no derivative", info->name);
   Node *partial = info->partial[k](g, n->in[0], n->nin > 1 ? n->in[1] : NULL, n);
   if (!partial) return NULL;
-  if (node_is_const(partial, 1)) return ct;
-  return node_is_const(partial, -1) ? ir_neg(g, ct) : ir_mul(g, partial, ct);
+  return scale(g, partial, ct);
 }
 
 void ir_vjp(Graph *g, Node *const *out, Node *const *cot, int nout, Node *const *wrt, int nwrt,
@@ -78,10 +84,7 @@ static Node *push_forward(Graph *g, Node *n, Node *const *t) {
     Node *partial =
         t[k] ? info->partial[k](g, n->in[0], n->nin > 1 ? n->in[1] : NULL, n) : NULL;
     if (!partial) continue;
-    Node *term = node_is_const(partial, 1)    ? t[k]
-                 : node_is_const(partial, -1) ? ir_neg(g, t[k])
-                                              : ir_mul(g, partial, t[k]);
-    sum = ir_plus(g, sum, term);
+    sum = ir_plus(g, sum, scale(g, partial, t[k]));
   }
   return sum;
 }
