@@ -297,6 +297,7 @@ static const char *absolute_dir(Compilation *c) {
 /* ---- subcommands ---- */
 
 static int one_file(int argc, char **argv, const char **path) {
+  *path = NULL;
   if (argc < 1) return usage_error("which program? a .mlo file is missing (--help says more)");
   if (argc > 1) return usage_error("one program at a time: `%s` is too much", argv[1]);
   *path = argv[0];
