@@ -1,0 +1,30 @@
+#ifndef MLOC_CODEGEN_CODEGEN_H
+#define MLOC_CODEGEN_CODEGEN_H
+
+#include <stdio.h>
+
+#include "ir/program.h"
+
+/* What the generated file says about itself; strings may be NULL. */
+typedef struct CgOptions {
+  const char *source, *dir, *hash; /* the .mlo file, its folder, the program's hash */
+  const char *arch, *version;      /* -march= value, version of mloc */
+  bool poison;                     /* fill buffers with NaN as soon as they are dead */
+  bool library; /* kernels and functions only, functions not static: for tests that load them */
+} CgOptions;
+
+/* The program (facts F_FUSED and F_PLANNED) as one C11 translation unit with OpenMP pragmas, in p's
+   arena. Needs mlo.h, mlo_math.h and, if the program draws random numbers, mlo_random.h. */
+char *cg_c(Program *p, const CgOptions *o);
+
+/* The C name of a function in the generated text: "fn_fit_gradient". */
+char *cg_func_name(Arena *a, const Func *f);
+
+/* True when the executable calls OpenBLAS (matrix products or solves). */
+bool cg_needs_blas(const Program *p);
+
+/* Kernels with provenance and cost, memory plan, schedule with its adjoint systems, libraries: as text
+   or as one JSON object. `source` is the program's text (for line numbers; may be NULL). */
+void cg_inspect(const Program *p, const char *source, FILE *out, bool json);
+
+#endif

@@ -1,0 +1,120 @@
+#ifndef MLOC_CODEGEN_EXPR_H
+#define MLOC_CODEGEN_EXPR_H
+
+#include "codegen/affine.h"
+#include "codegen/text.h"
+#include "ir/kernel.h"
+
+/* The expression emitter: a node at an index becomes a few `const` locals. Code is written into nested
+   scopes (one a loop); a local goes to the outermost scope in which everything that it reads is known,
+   so whatever does not change in a loop is computed before it. */
+
+enum { CG_SCOPES = 24 };
+
+/* What differs between target languages inside expressions. */
+typedef struct Target {
+  const char *type[NDTYPE], *inf[NDTYPE], *nan[NDTYPE];
+  const char *restricted; /* qualifier of a pointer that nothing else overlaps */
+} Target;
+
+extern const Target cg_target_c;
+
+typedef struct Var { /* integer variable of the kernel: 0 <= v < extent */
+  const char *name;
+  int64_t extent;
+  int depth; /* scope that declares it */
+  int parent; /* an axis of a merged loop: value = parent / stride % extent; -1: itself */
+  int64_t stride;
+  unsigned scope; /* scope instance, for variables made on demand */
+} Var;
+
+typedef struct Pos { /* index of one element of a node */
+  int rank;
+  Aff e[MAX_RANK];
+} Pos;
+
+typedef struct Val { /* a name or a literal, valid in scopes of at least this depth */
+  const char *text;
+  int depth;
+} Val;
+
+/* Where an anchor's value is: a local, or an array read at the offset that `at` tells for the domain's
+   present index. */
+typedef struct Emit Emit;
+typedef struct Bound {
+  const Anchor *anchor;
+  const char *name; /* NULL: not computed yet */
+  Aff (*at)(const Emit *e);
+  int depth;
+} Bound;
+
+typedef struct Scope {
+  Text body;
+  unsigned serial;
+} Scope;
+
+typedef struct Param { /* pointer argument of the kernel: a storage, or one row of it */
+  const Storage *s, *row;
+  bool load, store;
+} Param;
+
+typedef struct Guard Guard;
+typedef struct Memo Memo;
+typedef struct Quotient Quotient;
+
+struct Emit {
+  Arena *arena;
+  const Target *target;
+  const Program *program;
+  const Func *func;
+  const Kernel *kernel;
+  const char *itype; /* C type of indices */
+  Scope scope[CG_SCOPES];
+  int depth;
+  unsigned serial;
+  int nlocal;
+  Var *var;
+  int nvar, var_cap;
+  Param *param;
+  int nparam, param_cap;
+  Bound *bound; /* by node id */
+  Memo **memo;  /* by node id */
+  Guard *guard;
+  int nguard, guard_cap;
+  Quotient *quotient;
+  int nquotient, quotient_cap;
+  Aff axis[MAX_RANK]; /* the domain's index at present */
+  int stage;          /* of the loop at present */
+  /* Dry run: which neighbouring axes of the domain could be one loop. */
+  bool analyse;
+  int naxis, axis_var[MAX_RANK]; /* axes longer than 1 */
+  bool apart[MAX_RANK];          /* axis k and k + 1 of these are used apart */
+  bool random;                   /* draws random numbers */
+};
+
+void emit_begin(Emit *e, Arena *a, const Target *t, const Program *p, const Func *f,
+                const Kernel *k);
+/* Nodes at an index; guard 0 is "always". */
+Val emit_node(Emit *e, const Node *n, const Pos *ix, int guard);
+int emit_var(Emit *e, int64_t extent, const char *prefix);
+/* Axis of a merged loop. */
+int emit_part(Emit *e, int parent, int64_t stride, int64_t extent);
+void emit_open(Emit *e); /* a scope; variables made next belong to it */
+/* Ends the innermost scope: `head { body }` goes to the one around it. */
+void emit_close(Emit *e, const char *head);
+Text *emit_body(Emit *e); /* of the innermost scope */
+const char *emit_aff(Emit *e, Aff a, int *depth);
+const char *emit_name(Emit *e, const char *prefix);
+int emit_param(Emit *e, const Storage *s, const Storage *row, bool store);
+const char *emit_literal(Emit *e, DType d, double value);
+Aff emit_linear(Type t, const Pos *ix);
+void emit_range(const Emit *e, const Aff *a, int64_t *lo, int64_t *hi);
+/* The index of an anchor (or a reduction's operand) at the domain's present index: all axes for ELEM, the kept
+   ones else; axes of length 1 do not count. */
+Pos emit_canonical(const Emit *e, AnchorClass cls, const Node *n);
+/* The storage that n's value is loaded from; NULL: it is computed. */
+const Storage *emit_home(const Emit *e, const Node *n);
+/* First byte in the arena, views resolved. */
+int64_t emit_byte(const Storage *s);
+
+#endif

@@ -1,0 +1,158 @@
+/* What views, leaves and gathers do to indices: one function an operation, in a table. */
+#include <string.h>
+
+#include "codegen/expr_impl.h"
+#include "ir/op.h"
+
+typedef Val ViewFn(Emit *e, const Node *n, const Pos *ix, int guard);
+
+static Val zero(Emit *e, DType d) { return (Val){emit_literal(e, d, 0), 0}; }
+
+/* value where the guard holds, otherwise elsewhere */
+static Val choose(Emit *e, DType d, int guard, int parent, Val value, Val elsewhere) {
+  if (guard == parent) return value;
+  const Guard *g = &e->guard[guard - 1];
+  int depth = g->depth > value.depth ? g->depth : value.depth;
+  if (elsewhere.depth > depth) depth = elsewhere.depth;
+  return emit_local(
+      e, d, depth, arena_printf(e->arena, "%s ? %s : %s", g->text, value.text, elsewhere.text));
+}
+
+static Val view_iota(Emit *e, const Node *n, const Pos *ix, int guard) {
+  (void)guard;
+  int depth = 0;
+  const char *text = emit_aff(e, ix->e[n->attr.i[0]], &depth);
+  return emit_local(e, DT_I32, depth, arena_printf(e->arena, "(int32_t)(%s)", text));
+}
+
+/* Counter-based: the element's number alone tells its value. */
+static Val view_random(Emit *e, const Node *n, const Pos *ix, int guard) {
+  Pos scalar = {0};
+  Val seed = emit_node(e, n->in[0], &scalar, guard), step = emit_node(e, n->in[1], &scalar, guard);
+  int depth = seed.depth > step.depth ? seed.depth : step.depth;
+  const char *at = emit_aff(e, emit_linear(n->type, ix), &depth);
+  const char *name = n->attr.i[0] == RANDOM_NORMAL ? "normal" : "uniform";
+  e->random = true;
+  return emit_local(e, n->type.dtype, depth,
+                    arena_printf(e->arena, "mlo_%s%s((uint32_t)%s, %lluu, (uint64_t)%s, (uint64_t)(%s))",
+                                 name, n->type.dtype == DT_F32 ? "f" : "", seed.text,
+                                 (unsigned long long)(uint32_t)n->attr.i[1], step.text, at));
+}
+
+static Val view_cast(Emit *e, const Node *n, const Pos *ix, int guard) {
+  Val x = emit_node(e, n->in[0], ix, guard);
+  DType d = n->type.dtype;
+  if (n->in[0]->type.dtype == d) return x;
+  return emit_local(e, d, x.depth,
+                    d == DT_BOOL ? arena_printf(e->arena, "%s != 0", x.text)
+                                 : arena_printf(e->arena, "(%s)%s", e->target->type[d], x.text));
+}
+
+/* Views that only move the index. */
+typedef Pos PosFn(Emit *e, const Node *n, const Pos *ix);
+
+static Pos index_broadcast(Emit *e, const Node *n, const Pos *ix) {
+  (void)e;
+  Pos in = {.rank = n->attr.n};
+  for (int k = 0; k < in.rank; k++)
+    in.e[k] = n->in[0]->type.dim[k] == 1 ? aff_const(0) : ix->e[n->attr.i[k]];
+  return in;
+}
+
+static Pos index_transpose(Emit *e, const Node *n, const Pos *ix) {
+  (void)e;
+  Pos in = {.rank = ix->rank};
+  for (int k = 0; k < ix->rank; k++) in.e[n->attr.i[k]] = ix->e[k];
+  return in;
+}
+
+static Pos index_slice(Emit *e, const Node *n, const Pos *ix) {
+  (void)e;
+  Pos in = *ix;
+  for (int k = 0; k < ix->rank; k++) in.e[k] = aff_shift(ix->e[k], n->attr.i[k]);
+  return in;
+}
+
+static Pos index_reverse(Emit *e, const Node *n, const Pos *ix) {
+  (void)e;
+  Pos in = *ix;
+  for (int k = 0; k < n->attr.n; k++) {
+    int64_t axis = n->attr.i[k];
+    in.e[axis] = aff_add(aff_const(n->type.dim[axis] - 1), ix->e[axis], -1);
+  }
+  return in;
+}
+
+/* Row-major order is kept: linear index out, then divided by the operand's dimensions. */
+static Pos index_reshape(Emit *e, const Node *n, const Pos *ix) {
+  Type t = n->in[0]->type;
+  Pos in = {.rank = t.rank};
+  Aff rest = emit_linear(n->type, ix);
+  for (int k = t.rank - 1; k > 0; k--) emit_divide(e, rest, t.dim[k], &rest, &in.e[k]);
+  if (t.rank) in.e[0] = rest;
+  return in;
+}
+
+static Pos index_same(Emit *e, const Node *n, const Pos *ix) { return (void)e, (void)n, *ix; }
+
+static PosFn *const indices[NOP] = {
+    [OP_broadcast] = index_broadcast, [OP_transpose] = index_transpose, [OP_slice] = index_slice,
+    [OP_reverse] = index_reverse,     [OP_reshape] = index_reshape,     [OP_stop] = index_same,
+};
+
+static Val view_pad(Emit *e, const Node *n, const Pos *ix, int guard) {
+  Pos in = *ix;
+  int inside = guard;
+  for (int k = 0; k < ix->rank && inside >= 0; k++) {
+    in.e[k] = aff_shift(ix->e[k], -n->attr.i[k]);
+    inside = emit_guard(e, inside, in.e[k], n->in[0]->type.dim[k]);
+  }
+  DType d = n->type.dtype;
+  if (inside < 0) return zero(e, d);
+  return choose(e, d, inside, guard, emit_node(e, n->in[0], &in, inside), zero(e, d));
+}
+
+static Val view_concat(Emit *e, const Node *n, const Pos *ix, int guard) {
+  int64_t axis = n->attr.i[0], start = n->type.dim[axis];
+  DType d = n->type.dtype;
+  Val v = zero(e, d);
+  for (int k = n->nin - 1; k >= 0; k--) {
+    Pos in = *ix;
+    int64_t extent = n->in[k]->type.dim[axis];
+    start -= extent;
+    if (!extent) continue;
+    in.e[axis] = aff_shift(ix->e[axis], -start);
+    int inside = emit_guard(e, guard, in.e[axis], extent);
+    if (inside >= 0) v = choose(e, d, inside, guard, emit_node(e, n->in[k], &in, inside), v);
+  }
+  return v;
+}
+
+/* The row number becomes a variable; a number out of range reads as NaN. */
+static Val view_gather(Emit *e, const Node *n, const Pos *ix, int guard) {
+  Type x = n->in[0]->type, i = n->in[1]->type;
+  DType d = n->type.dtype;
+  Pos at = {.rank = i.rank}, in = {.rank = x.rank};
+  for (int k = 0; k < i.rank; k++) at.e[k] = ix->e[k];
+  for (int k = 1; k < x.rank; k++) in.e[k] = ix->e[i.rank + k - 1];
+  in.e[0] = aff_var(emit_value_var(e, emit_node(e, n->in[1], &at, guard)));
+  int inside = emit_row_guard(e, guard, in.e[0], x.dim[0]);
+  Val nan = {e->target->nan[d], 0};
+  return choose(e, d, inside, guard, emit_node(e, n->in[0], &in, inside), nan);
+}
+
+static ViewFn *const views[NOP] = {
+    [OP_iota] = view_iota, [OP_random] = view_random, [OP_cast] = view_cast,
+    [OP_pad] = view_pad,   [OP_concat] = view_concat, [OP_gather] = view_gather,
+};
+
+Val emit_view(Emit *e, const Node *n, const Pos *ix, int guard) {
+  if (indices[n->op]) {
+    Pos in = indices[n->op](e, n, ix);
+    return emit_node(e, n->in[0], &in, guard);
+  }
+  if (!views[n->op])
+    compiler_bug("codegen", "kernel %s: `%s` (node %u) is neither computed nor stored",
+                 e->kernel->name, op_info(n->op)->name, n->id);
+  return views[n->op](e, n, ix, guard);
+}

@@ -1,0 +1,119 @@
+/* Kernels as static C functions: chooses the printer of the kernel's kind, writes the parameter list from
+   what the body used, shares functions whose text is equal, and prints the calls. Each kernel is printed
+   twice: a dry run with one loop an axis tells which neighbouring axes are only used together, so that
+   the second run makes one loop of them. */
+#include "codegen/kernel_c.h"
+
+#include <string.h>
+
+#include "codegen/spans.h"
+#include "codegen/unit_c.h"
+#include "ir/op.h"
+
+static void print_body(Emit *e, const bool *merge) {
+  const Kernel *k = e->kernel;
+  switch (k->kind) {
+    case KERNEL_LOOP:
+      if (k->order == ORDER_COLUMNS)
+        cg_loop_columns(e, merge);
+      else
+        cg_loop_rows(e, merge);
+      break;
+    case KERNEL_GEMM:
+      if (k->provider == PROVIDER_BLAS)
+        cg_gemm_blas(e);
+      else
+        cg_gemm_loops(e);
+      break;
+    case KERNEL_SCATTER: cg_scatter(e); break;
+    case KERNEL_CALL: cg_call(e); break;
+    case NKERNELKIND: break;
+  }
+}
+
+static void begin(Emit *e, Unit *u, const Func *f, const Kernel *k) {
+  emit_begin(e, u->arena, &cg_target_c, u->program, f, k);
+  for (int a = 0; a < k->rank; a++) {
+    e->axis[a] = aff_const(0);
+    if (k->dim[a] != 1) e->naxis++;
+  }
+  for (int i = 0; i < f->graph->nnode; i++)
+    if (type_count(f->graph->node[i]->type) > INT32_MAX / 2) e->itype = "int64_t";
+}
+
+/* True if nothing that the kernel writes overlaps this parameter's bytes, or the other way round. */
+static bool unaliased(const Emit *e, int i) {
+  for (int j = 0; j < e->nparam; j++) {
+    if (j == i || !(e->param[i].store || e->param[j].store)) continue;
+    if (cg_overlap(e->param[i].s, e->param[j].s)) return false;
+  }
+  return true;
+}
+
+/* Bytes, a power of two up to 64, that divide the address. */
+static int alignment(const Param *p) {
+  int64_t at = emit_byte(p->s);
+  if (p->row) at |= type_bytes(p->s->type) / (p->s->type.dim[0] ? p->s->type.dim[0] : 1);
+  int align = 64;
+  while (at % align) align /= 2;
+  return align;
+}
+
+static const char *signature_and_body(Emit *e) {
+  Text t = {.arena = e->arena};
+  text_add(&t, "(");
+  for (int i = 0; i < e->nparam; i++) {
+    const Param *p = &e->param[i];
+    text_addf(&t, "%s%s%s *%s%sp%d", i ? ", " : "", p->store ? "" : "const ",
+              e->target->type[p->s->type.dtype], unaliased(e, i) ? e->target->restricted : "",
+              unaliased(e, i) ? " " : "", i);
+  }
+  text_add(&t, e->nparam ? ") {\n" : "void) {\n");
+  for (int i = 0; i < e->nparam; i++) {
+    int align = alignment(&e->param[i]);
+    if (align >= 16) text_addf(&t, "p%d = __builtin_assume_aligned(p%d, %d);\n", i, i, align);
+  }
+  text_add(&t, e->scope[0].body.s);
+  text_add(&t, "}\n");
+  return text_indent(e->arena, t.s);
+}
+
+static CKernel *share(Unit *u, const char *text) {
+  for (int i = 0; i < u->nkernel; i++)
+    if (!strcmp(u->kernel[i].text, text)) return &u->kernel[i];
+  CKernel k = {text, arena_printf(u->arena, "k%d", u->nkernel), {.arena = u->arena}};
+  VEC_PUSH(u->arena, u->kernel, u->nkernel, u->kernel_cap, k);
+  return &u->kernel[u->nkernel - 1];
+}
+
+static void print_call(Unit *u, const Emit *e, const char *name) {
+  Text *t = &u->functions;
+  text_addf(t, "%s(", name);
+  for (int i = 0; i < e->nparam; i++) {
+    const Param *p = &e->param[i];
+    Type type = p->s->type;
+    text_addf(t, "%sAT(%s%s, %lld)", i ? ", " : "", p->store ? "" : "const ",
+              e->target->type[type.dtype], (long long)emit_byte(p->s));
+    if (p->row)
+      text_addf(t, " + *AT(int32_t, %lld) * (int64_t)%lld",
+                (long long)emit_byte(p->row),
+                (long long)(type.dim[0] ? type_count(type) / type.dim[0] : 0));
+  }
+  text_add(t, ");\n");
+}
+
+void unit_kernel(Unit *u, const Func *f, const Kernel *k) {
+  Emit dry, e;
+  bool merge[MAX_RANK] = {false};
+  begin(&dry, u, f, k);
+  dry.analyse = true;
+  print_body(&dry, merge);
+  for (int a = 0; a + 1 < dry.naxis; a++) merge[a] = !dry.apart[a];
+  begin(&e, u, f, k);
+  print_body(&e, merge);
+  u->random = u->random || e.random;
+  CKernel *c = share(u, signature_and_body(&e));
+  text_addf(&c->comment, "/* %s (%s)%s: %lld flop, %lld bytes */\n", k->name, cg_role_name(f->role),
+            cg_source_lines(u->arena, u->program, k), (long long)k->flops, (long long)k->bytes);
+  print_call(u, &e, c->name);
+}

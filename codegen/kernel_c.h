@@ -1,0 +1,39 @@
+#ifndef MLOC_CODEGEN_KERNEL_C_H
+#define MLOC_CODEGEN_KERNEL_C_H
+
+#include "codegen/expr.h"
+
+/* A domain axis or several neighbouring ones as one loop. */
+typedef struct Group {
+  int64_t extent;
+  int axis[MAX_RANK], naxis;
+  bool reduced;
+} Group;
+
+/* Kinds of kernels: each writes its statements into scope 0 of e. `merge[k]`: the k-th and next of
+   the axes longer than 1 may be one loop. */
+void cg_loop_rows(Emit *e, const bool *merge);
+void cg_loop_columns(Emit *e, const bool *merge);
+void cg_gemm_loops(Emit *e);
+void cg_gemm_blas(Emit *e);
+void cg_scatter(Emit *e);
+void cg_call(Emit *e);
+
+/* ---- shared pieces (loop_parts.c) */
+
+/* Splits the domain into loops, kept ones first, outermost first; axes of length 1 have none. */
+int cg_groups(const Kernel *k, const bool *merge, Group *group);
+/* Opens a loop over the group: scope and variable; axes get their index in e->axis. Returns the variable. */
+int cg_open_group(Emit *e, const Group *g);
+/* "for (int32_t i = 0; i < 10; i++)" behind an optional pragma line. */
+const char *cg_for(Emit *e, const char *pragma, int var);
+/* By plan: the two share bytes of the arena. */
+bool cg_overlap(const Storage *a, const Storage *b);
+/* Stores those of `store` (the kernel's, in number) that now[] marks at their canonical index of class cls: first
+   all values, then all stores, since a store may replace what the same iteration reads. */
+void cg_stores(Emit *e, const Store *store, const bool *now, AnchorClass cls);
+const char *cg_reduce_start(Emit *e, const Node *n);
+/* Statement(s) that take v into the accumulator named acc (text of an lvalue). */
+void cg_accumulate(Emit *e, const Node *n, const char *acc, const char *v);
+
+#endif

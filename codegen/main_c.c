@@ -1,0 +1,209 @@
+/* The schedule as one C function without allocation, the tables that tell the runtime what the program's
+   data, settings, arrays and metrics are, and the executable's main. */
+#include <math.h>
+#include <string.h>
+
+#include "codegen/unit_c.h"
+
+typedef struct Main {
+  Unit *u;
+  Text *out;
+  int nloop;
+} Main;
+
+static const char *number(Unit *u, double x) {
+  if (isnan(x)) return "(double)NAN";
+  if (isinf(x)) return x > 0 ? "(double)INFINITY" : "-(double)INFINITY";
+  char *s = arena_printf(u->arena, "%.17g", x);
+  return strpbrk(s, ".e") ? s : arena_printf(u->arena, "%s.0", s);
+}
+
+static const char *quote_or_null(Unit *u, const char *s) {
+  return s ? text_quote(u->arena, s) : "NULL";
+}
+
+static const char *i32_at(Unit *u, const Storage *s) {
+  return arena_printf(u->arena, "*AT(int32_t, %lld)", (long long)emit_byte(s));
+}
+
+/* ---- schedule */
+
+static bool is_top_loop(const Program *p, const Stmt *s) {
+  return s->kind == STMT_REPEAT && s->count_setting && p->run.top &&
+         s->count_setting == p->run.top->steps.storage;
+}
+
+static void statements(Main *m, const Stmt *s, bool top);
+
+/* REPEAT and WHILE. The counter, if any, is the loop's variable in the arena; the count is read once. */
+static void loop(Main *m, const Stmt *s, bool top) {
+  Unit *u = m->u;
+  bool progress = top && is_top_loop(u->program, s);
+  const char *i = arena_printf(u->arena, "n%d", m->nloop), *n = arena_printf(u->arena, "m%d", m->nloop);
+  m->nloop++;
+  text_addf(m->out, "const int64_t %s = ", n);
+  if (s->count_setting)
+    text_addf(m->out, "%s;\n", i32_at(u, s->count_setting));
+  else
+    text_addf(m->out, "%lld;\n", (long long)s->count);
+  text_addf(m->out, "for (int64_t %s = 0; %s < %s", i, i, n);
+  if (s->kind == STMT_WHILE) text_addf(m->out, " && *AT(bool, %lld)", (long long)emit_byte(s->cond));
+  text_addf(m->out, "; %s++) {\n", i);
+  if (s->counter) text_addf(m->out, "%s = (int32_t)%s;\n", i32_at(u, s->counter), i);
+  statements(m, s->body, false);
+  if (progress) text_addf(m->out, "if ((status = mlo_tick(run, %s))) return status;\n", i);
+  text_add(m->out, "}\n");
+  if (s->counter) text_addf(m->out, "%s = (int32_t)%s;\n", i32_at(u, s->counter), n);
+}
+
+/* The step is the statement's counter, else the number of steps that the top level has taken. */
+static void report(Main *m, const Stmt *s) {
+  Unit *u = m->u;
+  const Storage *step = s->counter ? s->counter : u->program->run.top->count;
+  const char *at = i32_at(u, step);
+  text_addf(m->out, "if (mlo_due(run, %s)) {\n", at);
+  statements(m, s->body, false);
+  text_addf(m->out, "if ((status = mlo_report(run, %s))) return status;\n}\n", at);
+}
+
+static void statement(Main *m, const Stmt *s, bool top) {
+  switch (s->kind) {
+    case STMT_REPEAT:
+    case STMT_WHILE:
+      text_add(m->out, "{\n");
+      loop(m, s, top);
+      text_add(m->out, "}\n");
+      break;
+    case STMT_CALL: text_addf(m->out, "%s(arena);\n", cg_func_name(m->u->arena, s->func)); break;
+    case STMT_REPORT: report(m, s); break;
+    case STMT_STEP:
+    case STMT_SOLVE: compiler_bug("codegen", "the schedule has a statement that a pass expands");
+  }
+}
+
+static void statements(Main *m, const Stmt *s, bool top) {
+  for (; s; s = s->next) statement(m, s, top);
+}
+
+/* ---- tables */
+
+static void type_fields(Main *m, Type t) {
+  static const char *const names[NDTYPE] = {"MLO_BOOL", "MLO_I32", "MLO_F32", "MLO_F64"};
+  text_addf(m->out, "%s, %d, {", names[t.dtype], t.rank);
+  for (int i = 0; i < t.rank; i++) text_addf(m->out, "%s%lld", i ? ", " : "", (long long)t.dim[i]);
+  text_add(m->out, t.rank ? "}" : "0}");
+}
+
+static void sources(Main *m) {
+  Unit *u = m->u;
+  const Program *p = u->program;
+  static const char *const checks[] = {"MLO_ANY", "MLO_BOX", "MLO_RANGE"};
+  for (int i = 0; i < p->nsource; i++) {
+    const Source *s = p->source[i];
+    text_addf(m->out, "static const MloField fields%d[] = {\n", i);
+    for (int k = 0; k < s->nfield; k++) {
+      const Storage *f = s->field[k];
+      text_addf(m->out, "{%s, ", quote_or_null(u, s->array[k]));
+      type_fields(m, f->type);
+      text_add(m->out, ", {");
+      for (int d = 0; d < f->type.rank; d++)
+        text_addf(m->out, "%s%s", d ? ", " : "", quote_or_null(u, f->dim_name[d]));
+      text_addf(m->out, "%s}, %s, %s, %s, %lld},\n", f->type.rank ? "" : "NULL", checks[f->check],
+                number(u, f->lo), number(u, f->hi), (long long)emit_byte(f));
+    }
+    text_add(m->out, "};\n");
+  }
+  text_add(m->out, p->nsource ? "static const MloSource sources[] = {\n" : "");
+  for (int i = 0; i < p->nsource; i++)
+    text_addf(m->out, "{%s, %s, %d, fields%d},\n", quote_or_null(u, p->source[i]->name),
+              quote_or_null(u, p->source[i]->file), p->source[i]->nfield, i);
+  text_add(m->out, p->nsource ? "};\n" : "");
+}
+
+static int settings(Main *m) {
+  static const char *const names[NDTYPE] = {"MLO_BOOL", "MLO_I32", "MLO_F32", "MLO_F64"};
+  Unit *u = m->u;
+  int n = 0;
+  for (int i = 0; i < u->program->nstorage; i++) {
+    const Storage *s = u->program->storage[i];
+    if (s->kind != ST_SETTING) continue;
+    if (!n++) text_add(m->out, "static const MloSetting settings[] = {\n");
+    text_addf(m->out, "{%s, %s, %lld, %s, %s, %s},\n", quote_or_null(u, s->name),
+              names[s->type.dtype], (long long)emit_byte(s), number(u, s->value), number(u, s->lo),
+              number(u, s->hi));
+  }
+  text_add(m->out, n ? "};\n" : "");
+  return n;
+}
+
+static int arrays(Main *m) {
+  Unit *u = m->u;
+  int n = 0;
+  for (int i = 0; i < u->program->nstorage; i++) {
+    const Storage *s = u->program->storage[i];
+    if (!s->saved) continue;
+    if (!n++) text_add(m->out, "static const MloArray arrays[] = {\n");
+    text_addf(m->out, "{%s, ", quote_or_null(u, s->name));
+    type_fields(m, s->type);
+    text_addf(m->out, ", %lld},\n", (long long)emit_byte(s));
+  }
+  text_add(m->out, n ? "};\n" : "");
+  return n;
+}
+
+static void metrics(Main *m) {
+  const Program *p = m->u->program;
+  if (p->nmetric) text_add(m->out, "static const MloMetric metrics[] = {\n");
+  for (int i = 0; i < p->nmetric; i++)
+    text_addf(m->out, "{%s, %s, %lld},\n", quote_or_null(m->u, p->metric[i].name),
+              p->metric[i].value->type.dtype == DT_F64 ? "MLO_F64" : "MLO_F32",
+              (long long)emit_byte(p->metric[i].value));
+  if (p->nmetric) text_add(m->out, "};\n");
+}
+
+static const Storage *top_steps(const Program *p) {
+  return p->run.top ? p->run.top->steps.storage : NULL;
+}
+
+static void program(Main *m, int nsetting, int narray) {
+  Unit *u = m->u;
+  const Program *p = u->program;
+  const CgOptions *o = u->options;
+  const Storage *steps = top_steps(p);
+  Text *t = m->out;
+  text_add(t, "static const MloProgram mlo_program = {\n");
+  text_addf(t, ".abi = MLO_ABI,\n.name = %s,\n.run = %s,\n", quote_or_null(u, p->name),
+            quote_or_null(u, p->run.name));
+  text_addf(t, ".source = %s,\n.dir = %s,\n.hash = %s,\n", text_quote(u->arena, o->source),
+            text_quote(u->arena, o->dir), text_quote(u->arena, o->hash));
+  text_addf(t, ".version = %s,\n.arch = %s,\n.precision = \"%s\",\n",
+            text_quote(u->arena, o->version), text_quote(u->arena, o->arch),
+            dtype_name(p->run.precision));
+  text_addf(t, ".arena_bytes = %lld,\n", (long long)p->arena_bytes);
+  text_addf(t, ".nsource = %d,\n.nsetting = %d,\n.narray = %d,\n.nmetric = %d,\n", p->nsource,
+            nsetting, narray, p->nmetric);
+  text_addf(t, ".data = %s,\n.setting = %s,\n.array = %s,\n.metric = %s,\n",
+            p->nsource ? "sources" : "NULL", nsetting ? "settings" : "NULL",
+            narray ? "arrays" : "NULL", p->nmetric ? "metrics" : "NULL");
+  text_addf(t, ".seed_offset = %lld,\n.top_steps_offset = %lld,\n",
+            (long long)(p->seed ? emit_byte(p->seed) : 0), (long long)(steps ? emit_byte(steps) : 0));
+  text_addf(t, ".seed = %lld,\n.steps = %lld,\n.report_every = %lld,\n.report_csv = %s,\n",
+            (long long)p->run.seed, (long long)(steps ? steps->value : 0),
+            (long long)p->run.report_every, p->run.csv ? "true" : "false");
+  text_add(t, ".schedule = schedule,\n};\n");
+}
+
+void unit_main(Unit *u, Text *out) {
+  Text body = {.arena = u->arena};
+  Main m = {.u = u, .out = &body};
+  text_add(&body, "static int schedule(MloRun *run, unsigned char *arena) {\nint status = 0;\n"
+                  "(void)run;\n(void)arena;\n");
+  statements(&m, u->program->schedule, true);
+  text_add(&body, "return status;\n}\n\n");
+  sources(&m);
+  int nsetting = settings(&m), narray = arrays(&m);
+  metrics(&m);
+  program(&m, nsetting, narray);
+  text_add(&body, "\nint main(int argc, char **argv) {\nreturn mlo_main(argc, argv, &mlo_program);\n}\n");
+  text_add(out, text_indent(u->arena, body.s));
+}

@@ -1,0 +1,48 @@
+/* Provenance: from spans to line numbers, and the names of roles and kinds of storage. */
+#include "codegen/spans.h"
+
+#include <stdlib.h>
+
+static int compare(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
+
+int cg_lines(Arena *a, const char *source, const Kernel *k, int **line) {
+  int n = 0, distinct = 0, column;
+  *line = arena_array(a, int, k->nanchor);
+  if (!source) return 0;
+  for (int i = 0; i < k->nanchor; i++) {
+    Span s = k->anchor[i].node->span;
+    if (s.hi > s.lo) diag_position(source, s.lo, &(*line)[n++], &column);
+  }
+  qsort(*line, (size_t)n, sizeof **line, compare);
+  for (int i = 0; i < n; i++)
+    if (!distinct || (*line)[distinct - 1] != (*line)[i]) (*line)[distinct++] = (*line)[i];
+  return distinct;
+}
+
+const char *cg_source_lines(Arena *a, const Program *p, const Kernel *k) {
+  int *line, n = cg_lines(a, p->diags ? p->diags->source : NULL, k, &line);
+  const char *s = n == 0 ? "" : n == 1 ? ", line " : ", lines ";
+  for (int i = 0, j; i < n; i = j) {
+    for (j = i + 1; j < n && line[j] == line[j - 1] + 1; j++) continue;
+    s = arena_printf(a, j > i + 1 ? "%s%s%d-%d" : "%s%s%d", s, i ? ", " : "", line[i],
+                     line[j - 1]);
+  }
+  return s;
+}
+
+const char *cg_role_name(Role r) {
+  static const char *const names[NROLE] = {
+      [ROLE_INIT] = "init",     [ROLE_OBJECTIVE] = "objective", [ROLE_METRIC] = "metric",
+      [ROLE_GRADIENT] = "gradient", [ROLE_UPDATE] = "update",   [ROLE_ADJOINT] = "adjoint",
+      [ROLE_HVP] = "hvp",       [ROLE_SOLVE] = "solve",         [ROLE_HOIST] = "hoist",
+      [ROLE_CHECK] = "check"};
+  return names[r];
+}
+
+const char *cg_storage_kind_name(StorageKind k) {
+  static const char *const names[NSTORAGEKIND] = {
+      [ST_DATA] = "data",       [ST_VAR] = "variable", [ST_GRAD] = "gradient",
+      [ST_STATE] = "state",     [ST_ADJOINT] = "adjoint", [ST_TEMP] = "temporary",
+      [ST_SETTING] = "setting", [ST_COUNTER] = "counter", [ST_OUTPUT] = "output"};
+  return names[k];
+}

@@ -1,0 +1,32 @@
+#ifndef MLOC_CODEGEN_UNIT_C_H
+#define MLOC_CODEGEN_UNIT_C_H
+
+#include "codegen/codegen.h"
+#include "codegen/expr.h"
+
+/* One static function of the generated file; kernels whose text is equal share it. */
+typedef struct CKernel {
+  const char *text;   /* parameter list and body, without the name */
+  const char *name;   /* "k3" */
+  Text comment;       /* one line for every kernel that it stands for */
+} CKernel;
+
+/* The generated file while it grows. */
+typedef struct Unit {
+  Arena *arena;
+  Program *program;
+  const CgOptions *options;
+  CKernel *kernel;
+  int nkernel, kernel_cap;
+  Text functions;
+  bool random;
+} Unit;
+
+/* Adds the kernel (or finds an equal one) and appends its call to u->functions. */
+void unit_kernel(Unit *u, const Func *f, const Kernel *k);
+/* NaN into the buffers that die with kernel `at` of f (--poison). */
+void unit_poison(Unit *u, const Func *f, int at);
+/* The schedule as a C function, the MloProgram tables, and main. */
+void unit_main(Unit *u, Text *out);
+
+#endif
