@@ -1,0 +1,72 @@
+#!/bin/bash
+# Mutation tests: every derivative of the op table with its sign flipped, and every sign of the Lagrangian, must make
+# a test fail. Usage: run.sh SOURCE_DIR [CC]. Prints one line for each mutant that survives, then a count.
+set -u
+src=$1 cc=${2:-cc}
+tmp=$(mktemp -d) && trap 'rm -rf "$tmp"' EXIT
+cd "$src" || exit 2
+flags=(-std=gnu11 -O1 -w -I. -I"$tmp")
+compile() { "$cc" "${flags[@]}" -c "$1" -o "$2"; }
+
+for f in ir/{arena,derive,diag,eval,graph,op,op_bulk,op_views,program,schema,type}.c tests/support/{cases,interp,build}.c \
+  passes/{calculus,differentiate,expand,simplify,dead_code,hoist,level_order,check_grad}.c \
+  tests/unit/test_ops.c tests/oracles/test_calculus.c; do
+  compile "$f" "$tmp/$(basename "$f" .c).o" || exit 2
+done
+cd "$tmp" || exit 2
+ops="arena.o derive.o diag.o eval.o graph.o op_bulk.o op_views.o program.o schema.o type.o cases.o interp.o build.o"
+calculus="expand.o simplify.o dead_code.o hoist.o level_order.o check_grad.o"
+link() { "$cc" "$@" -lcmocka -lm -o "$name.exe"; }
+verdict() { # a mutant survives when the test still passes; a crash or a hang is a death
+  if [ ! -x "$name.exe" ]; then echo "broken: $name does not link"; elif timeout 60 "./$name.exe" >/dev/null 2>&1; then echo "survives: $name"; else echo "dead: $name"; fi
+  rm -f "$name".*
+}
+
+# One row of op.c's table at a time: the named function is replaced by its negative.
+mutate_table() { # NAME FUNCTION PARAMETERS ARGUMENTS
+  name=$1
+  { sed '/^static const OpInfo ops/,$d; /^#define MAP1(name, text, dx, lo, hi, flags) *\\$/,$d' "$src/ir/op.c"
+    echo "static Node *mutant($3) { Node *r = $2($4); return r ? ir_neg(G, r) : r; }"
+    echo "#define $2 mutant"
+    sed -n '/^#define MAP1(name, text, dx, lo, hi, flags) *\\$/,$p' "$src/ir/op.c"; } >"$name.c"
+  cc_out=$("$cc" "${flags[@]}" -I"$src" -c "$name.c" -o "$name.o" 2>&1) || { echo "broken: $name: $cc_out"; return; }
+  link "$name.o" test_ops.o $ops
+  verdict
+}
+
+# A line of a calculus file, changed by sed; the rest of the file as it is.
+mutate_line() { # NAME FILE SED
+  name=$1
+  sed "$3" "$src/passes/$2.c" >"$name.c"
+  if cmp -s "$name.c" "$src/passes/$2.c"; then echo "broken: $name changes nothing"; return; fi
+  "$cc" "${flags[@]}" -I"$src" -c "$name.c" -o "$name.o" || { echo "broken: $name"; return; }
+  local other=calculus.o
+  [ "$2" = calculus ] && other=differentiate.o
+  link "$name.o" $other test_calculus.o op.o $ops $calculus
+  verdict
+}
+
+export -f mutate_table mutate_line link verdict
+export src cc tmp ops calculus
+export FLAGS="${flags[*]}"
+{
+  sed -n 's/^MAP1(\([a-z0-9_]*\),.*/\1/p' "$src/ir/op.def" | grep -vxE 'sign|floor|round|not|stop' |
+    while read -r op; do echo "mutate_table partial0_$op partial0_$op 'Graph *G, Node *x, Node *z, Node *y' 'G, x, z, y'"; done
+  sed -n 's/^MAP2(\([a-z0-9_]*\),.*/\1/p' "$src/ir/op.def" | grep -vxE 'idiv|lt|le|eq|ne|and|or' |
+    while read -r op; do for k in 0 1; do
+      echo "mutate_table partial${k}_$op partial${k}_$op 'Graph *G, Node *x, Node *z, Node *y' 'G, x, z, y'"; done; done
+  sed -n 's/^Node \*\(vjp_[a-z_]*\)(.*/\1/p' "$src/ir/op_bulk.c" "$src/ir/op_views.c" |
+    while read -r f; do echo "mutate_table $f $f 'Graph *G, Node *n, Node *ct, int k' 'G, n, ct, k'"; done
+  sed -n 's/^Node \*\(jvp_[a-z_]*\)(.*/\1/p' "$src/ir/op_bulk.c" "$src/ir/op_views.c" |
+    while read -r f; do echo "mutate_table $f $f 'Graph *G, Node *n, Node *const *t' 'G, n, t'"; done
+  echo "mutate_line lagrangian_mu calculus 's/cot\[at++\] = mu->leaf\[k\];/cot[at++] = ir_neg(c->graph, mu->leaf[k]);/'"
+  echo "mutate_line lagrangian_objective calculus 's/cot\[0\] = ir_num(c->graph, l->objective, 1);/cot[0] = ir_num(c->graph, l->objective, -1);/'"
+  echo "mutate_line rhs_mu differentiate 's/cot\[at++\] = ir_neg(g, mu->leaf\[j\]);/cot[at++] = mu->leaf[j];/'"
+  echo "mutate_line rhs_objective differentiate 's/cot\[0\] = ir_num(g, l->objective, -1);/cot[0] = ir_num(g, l->objective, 1);/'"
+  echo "mutate_line maximize calculus 's/if (l->level->maximize) l->objective/if (!l->level->maximize) l->objective/'"
+} >list
+xargs -P 2 -d '\n' -I{} bash -c 'flags=($FLAGS); {}' <list >result
+grep -v '^dead' result
+dead=$(grep -c '^dead' result) all=$(wc -l <list)
+echo "$dead of $all mutants die"
+[ "$dead" = "$all" ] && [ "$all" -gt 50 ]
