@@ -1,7 +1,7 @@
 /* Sizes as polynomials over named dimensions, represented by one random evaluation in the field of
-   integers modulo the Mersenne prime 2^61 - 1: sums, products and quotients are field operations, and
-   equality of keys is polynomial identity testing. The point is fixed (a hash of each name), so that a
-   program means the same every time. Integer values, once known, ride along. */
+   integers modulo the Mersenne prime 2^61 - 1: sums, products and quotients are field operations,
+   and equality of keys is polynomial identity testing. The point is fixed (a hash of each name), so
+   that a program means the same every time. Integer values, once known, ride along. */
 #include "frontend/dims.h"
 
 #include <string.h>
@@ -90,7 +90,8 @@ static bool known(SDim x, SDim y) { return x.value >= 0 && y.value >= 0; }
 SDim dim_add(Arena *a, SDim x, SDim y) {
   if (dim_is(x, 0)) return y;
   if (dim_is(y, 0)) return x;
-  return compose(a, field_add(x.key, y.key), known(x, y) ? x.value + y.value : DIM_UNKNOWN, "+", x, y);
+  return compose(a, field_add(x.key, y.key), known(x, y) ? x.value + y.value : DIM_UNKNOWN, "+", x,
+                 y);
 }
 
 SDim dim_sub(Arena *a, SDim x, SDim y) {
@@ -103,7 +104,8 @@ SDim dim_sub(Arena *a, SDim x, SDim y) {
 SDim dim_mul(Arena *a, SDim x, SDim y) {
   if (dim_is(x, 1)) return y;
   if (dim_is(y, 1)) return x;
-  return compose(a, field_mul(x.key, y.key), known(x, y) ? x.value * y.value : DIM_UNKNOWN, "*", x, y);
+  return compose(a, field_mul(x.key, y.key), known(x, y) ? x.value * y.value : DIM_UNKNOWN, "*", x,
+                 y);
 }
 
 SDim dim_div(Arena *a, SDim x, SDim y, bool *exact) {

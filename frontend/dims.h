@@ -6,10 +6,10 @@
 
 #include "ir/arena.h"
 
-/* A size: a polynomial (quotients included) over the named dimensions. Its key is the polynomial's value
-   in the field of integers modulo 2^61 - 1 at a fixed random point, one coordinate a name, so that equal
-   keys mean equal polynomials but for a chance of about 2^-55 (Schwartz-Zippel). A size that is an integer
-   independently of data has that integer as its key. */
+/* A size: a polynomial (quotients included) over the named dimensions. Its key is the polynomial's
+   value in the field of integers modulo 2^61 - 1 at a fixed random point, one coordinate a name, so
+   that equal keys mean equal polynomials but for a chance of about 2^-55 (Schwartz-Zippel). A size
+   that is an integer independently of data has that integer as its key. */
 typedef struct SDim {
   uint64_t key;
   int64_t value;    /* -1: not known yet */
@@ -18,15 +18,17 @@ typedef struct SDim {
 
 enum { DIM_UNKNOWN = -1 };
 
-SDim dim_int(Arena *a, int64_t value);               /* value >= 0 */
-SDim dim_named(const char *name, int64_t value);     /* bound by data (or unbound: -1) */
-SDim dim_fresh(const char *text, uint64_t number);   /* unlike any other; value unknown */
+SDim dim_int(Arena *a, int64_t value);             /* value >= 0 */
+SDim dim_named(const char *name, int64_t value);   /* bound by data (or unbound: -1) */
+SDim dim_fresh(const char *text, uint64_t number); /* unlike any other; value unknown */
 SDim dim_add(Arena *a, SDim x, SDim y);
 SDim dim_sub(Arena *a, SDim x, SDim y);
 SDim dim_mul(Arena *a, SDim x, SDim y);
-/* The exact quotient; when both values are known and y does not divide x (or is 0), *exact is false. */
+/* The exact quotient; when both values are known and y does not divide x (or is 0), *exact is
+ * false. */
 SDim dim_div(Arena *a, SDim x, SDim y, bool *exact);
-/* floor(x / y), x mod y: opaque to the algebra unless both are plain integers. y's value must not be 0. */
+/* floor(x / y), x mod y: opaque to the algebra unless both are plain integers. y's value must not
+ * be 0. */
 SDim dim_intdiv(Arena *a, SDim x, SDim y);
 SDim dim_mod(Arena *a, SDim x, SDim y);
 bool dim_eq(SDim x, SDim y);

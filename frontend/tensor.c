@@ -1,5 +1,6 @@
-/* The bulk part of lowering: each function here gives the symbolic type of a primitive and, where all
-   sizes are known, its node. Reductions, views, gather and scatter, random numbers, matrix products. */
+/* The bulk part of lowering: each function here gives the symbolic type of a primitive and, where
+   all sizes are known, its node. Reductions, views, gather and scatter, random numbers, matrix
+   products. */
 #include <math.h>
 
 #include "frontend/value.h"
@@ -190,8 +191,8 @@ Value v_random(Ops *o, SType shape, int distribution) {
 /* ---- matrix products */
 
 static Value no_product(Ops *o, Value a, Value b, SDim p, SDim q) {
-  Diag *d = ops_error(o, o->at, "E0203", "inner dimensions of %s differ: `%s` and `%s`", o->what, p.text,
-                      q.text);
+  Diag *d = ops_error(o, o->at, "E0203", "inner dimensions of %s differ: `%s` and `%s`", o->what,
+                      p.text, q.text);
   if (a.span.hi) diag_label(o->diags, d, a.span, "%s", stype_str(o, a.type));
   if (b.span.hi) diag_label(o->diags, d, b.span, "%s", stype_str(o, b.type));
   SType want = b.type;

@@ -1,5 +1,6 @@
-/* Values with symbolic shapes and the elementwise part of lowering: numbers of the program text adapt,
-   types and shapes are joined by the rules of the language, broadcasting becomes explicit nodes. */
+/* Values with symbolic shapes and the elementwise part of lowering: numbers of the program text
+   adapt, types and shapes are joined by the rules of the language, broadcasting becomes explicit
+   nodes. */
 #include "frontend/value.h"
 
 #include <math.h>
@@ -70,7 +71,10 @@ Value value_int(Ops *o, int64_t x) {
 
 Value value_size(Ops *o, SDim d) {
   (void)o;
-  return (Value){.lit = LIT_INT, .num = d.value >= 0 ? (double)d.value : NAN, .sized = true, .size = d,
+  return (Value){.lit = LIT_INT,
+                 .num = d.value >= 0 ? (double)d.value : NAN,
+                 .sized = true,
+                 .size = d,
                  .type = stype_scalar(DT_I32)};
 }
 
@@ -154,8 +158,8 @@ bool v_join_shapes(Ops *o, Value a, Value b, SType *out) {
       Diag *d = ops_error(o, o->at, "E0201", "shapes of %s do not fit: %s and %s", o->what,
                           stype_str(o, x), stype_str(o, y));
       label_operands(o, d, a, b);
-      diag_note(o->diags, d, "sizes are compared from the last to the first: `%s` is not `%s`", p.text,
-                q.text);
+      diag_note(o->diags, d, "sizes are compared from the last to the first: `%s` is not `%s`",
+                p.text, q.text);
       return false;
     }
   }
@@ -280,7 +284,8 @@ Value v_div(Ops *o, Value a, Value b) {
 
 static Value integer_op(Ops *o, Op op, Value a, Value b) {
   if (a.bad || b.bad) return value_bad();
-  bool ok = !value_is_float(a) && !value_is_float(b) && a.type.dtype == DT_I32 && b.type.dtype == DT_I32;
+  bool ok =
+      !value_is_float(a) && !value_is_float(b) && a.type.dtype == DT_I32 && b.type.dtype == DT_I32;
   if (!ok) {
     Diag *d = ops_error(o, o->at, "E0212", "%s needs integers on both sides", o->what);
     label_operands(o, d, a, b);

@@ -16,14 +16,14 @@ typedef enum Literal { LIT_NONE, LIT_INT, LIT_FLOAT } Literal;
 
 /* What an expression is: its type, and the node that computes it unless a size is not known yet. */
 typedef struct Value {
-  bool bad;     /* an error has been reported: whatever uses this is silent */
-  Literal lit;  /* a number of the program text, or a size: adapts to what it meets; then: */
-  double num;   /*   its value, NaN while a dimension in it is unbound */
-  bool sized;   /*   LIT_INT: size holds it */
+  bool bad;    /* an error has been reported: whatever uses this is silent */
+  Literal lit; /* a number of the program text, or a size: adapts to what it meets; then: */
+  double num;  /*   its value, NaN while a dimension in it is unbound */
+  bool sized;  /*   LIT_INT: size holds it */
   SDim size;
-  bool soft;    /* a const: its float type adapts */
-  SType type;   /* scalar for literals */
-  Node *node;   /* NULL for literals */
+  bool soft;         /* a const: its float type adapts */
+  SType type;        /* scalar for literals */
+  Node *node;        /* NULL for literals */
   const char *field; /* i32 data seen through views only: "train.y" */
   bool ranged;       /* field was declared `in range(0, limit)` */
   SDim limit;
@@ -61,14 +61,16 @@ Value value_int(Ops *o, int64_t x);
 Value value_size(Ops *o, SDim d);
 bool value_is_float(Value v); /* of float type or a literal with a fraction */
 
-/* The rest builds nodes. All take and give bad values silently; shape and type errors are reported at
-   o->at unless the caller has excluded them. */
+/* The rest builds nodes. All take and give bad values silently; shape and type errors are reported
+   at o->at unless the caller has excluded them. */
 Value v_cast(Ops *o, Value x, DType d);
-Value v_tensor(Ops *o, Value x, DType literal); /* literals become scalars of that type, the rest stays */
-Value v_float(Ops *o, Value x);                 /* literals, ints become floats; bools are an error */
+Value v_tensor(Ops *o, Value x,
+               DType literal);  /* literals become scalars of that type, the rest stays */
+Value v_float(Ops *o, Value x); /* literals, ints become floats; bools are an error */
 Value v_broadcast(Ops *o, Value x, SType shape); /* NumPy's rule; must fit */
 bool v_join_shapes(Ops *o, Value a, Value b, SType *out);
-bool v_join(Ops *o, Value *a, Value *b); /* same dtype and shape, literals included; error if they cannot */
+bool v_join(Ops *o, Value *a,
+            Value *b); /* same dtype and shape, literals included; error if they cannot */
 
 Value v_map1(Ops *o, Op op, Value x); /* x float */
 Value v_map2(Ops *o, Op op, Value a, Value b);

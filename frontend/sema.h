@@ -1,0 +1,43 @@
+#ifndef MLOC_FRONTEND_SEMA_H
+#define MLOC_FRONTEND_SEMA_H
+
+#include "frontend/ast.h"
+#include "ir/program.h"
+
+/* An array of a data file, as the prober found it. */
+typedef struct SemaArray {
+  const char *name;
+  bool integral; /* integers or bools; else floats */
+  int rank;      /* may exceed MAX_RANK */
+  int64_t dim[MAX_RANK];
+} SemaArray;
+
+typedef enum SemaProbe { SEMA_PROBE_OK, SEMA_PROBE_ABSENT, SEMA_PROBE_BAD } SemaProbe;
+
+/* Lists the arrays of a data file (in memory that outlives the analysis) or says why it cannot. */
+typedef SemaProbe SemaProber(void *ctx, const char *path, SemaArray **array, int *n,
+                             const char **error);
+
+typedef struct SemaOptions {
+  const char *run;        /* NULL: the only one, or "main" */
+  const char *program;    /* name of the program */
+  const char *dir;        /* where relative data files are looked for; NULL or "": here */
+  const char *const *set; /* "prox=1e-2": dims, consts, settings */
+  int nset;
+  const char *const *data; /* "train=other.npz" */
+  int ndata;
+  bool pedantic;
+  bool check_only;    /* data files may be absent */
+  bool any_precision; /* false: the run's; true: `precision` instead */
+  DType precision;
+  SemaProber *probe; /* NULL: all files are absent */
+  void *probe_ctx;
+} SemaOptions;
+
+/* Checks the whole program and lowers the chosen run: every expression is typed and lowered in one
+   walk, with symbolic sizes. NULL after errors (in d; codes E01xx names, E02xx types and shapes,
+   E03xx levels, E04xx data, E05xx settings), and without any when `check_only` is set and sizes are
+   not known because files are absent. The result has facts = 0 and no schedule. */
+Program *sema_program(Arena *a, Diags *d, const Ast *ast, const SemaOptions *o);
+
+#endif

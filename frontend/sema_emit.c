@@ -1,0 +1,238 @@
+/* From what was analysed to the Program that passes read: storages, functions, levels, sources,
+   metrics of the chosen run. Only what the run reads is in it. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "frontend/sema_internal.h"
+
+/* ---- what the graphs read */
+
+static void need(Sema *s, const char *storage) {
+  const char *dot = strchr(storage, '.');
+  const char *owner = dot ? arena_strndup(s->arena, storage, (size_t)(dot - storage)) : storage;
+  Symbol *y = scope_find(s, owner);
+  if (!y) return;
+  y->needed = true;
+  if (y->kind == SYM_LEVEL && !strcmp(dot, ".count")) y->level->counted = true;
+}
+
+static void need_all(Sema *s, Graph *g, Node *const *root, int n) {
+  bool *mark = arena_array(s->arena, bool, g->nnode);
+  ir_reach(g, root, n, mark);
+  for (int i = 0; i < g->nnode; i++)
+    if (mark[i] && g->node[i]->op == OP_param) need(s, g->node[i]->attr.sym);
+}
+
+static void find_needs(Sema *s) {
+  for (int i = 0; i < s->nlevel; i++) {
+    SLevel *l = s->level[i];
+    if (!l->reached) continue;
+    need_all(s, l->graph, &l->objective, 1);
+    for (int k = 0; k < l->nvar; k++) need_all(s, l->init, &l->var[k].init, 1);
+    for (int k = 0; k < l->nmetric; k++) need_all(s, l->metric[k].graph, &l->metric[k].node, 1);
+  }
+}
+
+/* ---- storages */
+
+static Storage *setting_storage(Sema *s, Program *p, const SSetting *set, const char *prefix) {
+  const SettingInfo *info = set->info;
+  DType d = info->dtype == DT_I32 ? DT_I32 : s->ops.flt;
+  Storage *st = program_storage(p, ST_SETTING, type_scalar(d), "%s%s", prefix, info->name);
+  st->value = set->value;
+  st->lo = info->lo;
+  st->hi = info->hi;
+  const char *text = sema_set_value(s, st->name);
+  if (!text) return st;
+  char *end;
+  double x = strtod(text, &end);
+  if (end == text || *end || !(x >= st->lo && x <= st->hi) || (d == DT_I32 && x != floor(x)))
+    diag_error(s->diags, (Span){0, 0}, "E0341", "--set %s=%s: %s from %g to %g", st->name, text,
+               d == DT_I32 ? "an integer" : "a number", st->lo, st->hi);
+  else
+    st->value = x;
+  return st;
+}
+
+static Setting *settings(Sema *s, Program *p, const SSetting *set, int n, const char *prefix) {
+  Setting *out = arena_array(s->arena, Setting, n);
+  for (int i = 0; i < n; i++)
+    out[i] = (Setting){set[i].info, setting_storage(s, p, &set[i], prefix)};
+  return out;
+}
+
+static void emit_source(Sema *s, Program *p, Symbol *y) {
+  SData *d = y->data;
+  Source *src = arena_new_of(s->arena, Source);
+  src->name = y->name;
+  src->file = d->file;
+  src->field = arena_array(s->arena, Storage *, d->nfield);
+  src->array = arena_array(s->arena, const char *, d->nfield);
+  for (int i = 0; i < d->nfield; i++) {
+    const SField *f = &d->field[i];
+    Type t;
+    stype_concrete(f->type, &t);
+    Storage *st = program_storage(p, ST_DATA, t, "%s", f->storage);
+    st->check = f->check;
+    st->lo = f->lo;
+    st->hi = f->hi;
+    st->span = f->item->span;
+    for (int k = 0; k < t.rank; k++) st->dim_name[k] = f->type.dim[k].text;
+    src->field[src->nfield] = st;
+    src->array[src->nfield++] = f->name;
+  }
+  VEC_PUSH(s->arena, p->source, p->nsource, p->source_cap, src);
+}
+
+static void emit_const(Sema *s, Program *p, const Symbol *y) {
+  DType d = y->integral ? DT_I32 : s->ops.flt;
+  Storage *st = program_storage(p, ST_SETTING, type_scalar(d), "%s", y->name);
+  st->value = y->number;
+  st->lo = y->integral ? -2147483648.0 : -INFINITY;
+  st->hi = y->integral ? 2147483647.0 : INFINITY;
+  st->span = y->item->span;
+}
+
+static void emit_globals(Sema *s, Program *p) {
+  for (int i = 0; i < s->nsymbol; i++) {
+    const Symbol *y = s->symbol[i];
+    if (!y->needed) continue;
+    if (y->kind == SYM_DATA) emit_source(s, p, s->symbol[i]);
+    if (y->kind == SYM_CONST && !y->baked) emit_const(s, p, y);
+  }
+  p->seed = program_storage(p, ST_COUNTER, type_scalar(DT_I32), "seed");
+  p->seed->value = (double)s->seed;
+  p->seed->hi = 2147483647;
+}
+
+/* ---- levels */
+
+static void emit_vars(Sema *s, Program *p, SLevel *l, Level *ir) {
+  int64_t total = 0, at = 0;
+  Type t;
+  for (int i = 0; i < l->nvar; i++) {
+    stype_concrete(l->var[i].type, &t);
+    total += type_count(t);
+  }
+  ir->flat = program_storage(p, ST_VAR, type_make(s->ops.flt, 1, &total), "%s", l->name);
+  ir->flat->span = l->item->name_span;
+  ir->var = arena_array(s->arena, Storage *, l->nvar);
+  for (int i = 0; i < l->nvar; i++) {
+    const SVar *v = &l->var[i];
+    stype_concrete(v->type, &t);
+    Storage *st = program_view(p, ir->flat, at, t, v->storage);
+    st->saved = true;
+    st->span = v->item->span;
+    if (v->boxed) {
+      st->check = CHECK_BOX;
+      st->lo = v->lo;
+      st->hi = v->hi;
+    }
+    at += type_count(t);
+    ir->var[ir->nvar++] = st;
+  }
+}
+
+static void emit_level_storages(Sema *s, Program *p, SLevel *l) {
+  Level *ir = l->ir = program_level(p, l->name);
+  ir->span = l->item->name_span;
+  emit_vars(s, p, l, ir);
+  ir->maximize = l->objective_item->kind == AST_MAXIMIZE;
+  ir->loss = program_storage(p, ST_OUTPUT, type_scalar(s->ops.flt), "%s.loss", l->name);
+  ir->optimizer = l->optimizer;
+  ir->setting = settings(s, p, l->setting, l->optimizer->nsetting,
+                         arena_printf(s->arena, "%s.optimizer.", l->name));
+  ir->steps = *settings(s, p, &l->steps, 1, arena_printf(s->arena, "%s.", l->name));
+  if (l->counted)
+    ir->count = program_storage(p, ST_COUNTER, type_scalar(DT_I32), "%s.count", l->name);
+}
+
+static void emit_edges(Sema *s, Program *p, SLevel *l) {
+  Level *ir = l->ir;
+  ir->edge = arena_array(s->arena, Edge, l->nedge);
+  for (int i = 0; i < l->nedge; i++) {
+    const SEdge *e = &l->edge[i];
+    const char *prefix = arena_printf(s->arena, "%s.via.%s.", l->name, e->lower->name);
+    ir->edge[ir->nedge++] =
+        (Edge){.lower = e->lower->ir,
+               .method = e->method,
+               .setting = settings(s, p, e->setting, e->method->nsetting, prefix),
+               .span = e->item->span};
+  }
+}
+
+static void emit_functions(Program *p, SLevel *l) {
+  Level *ir = l->ir;
+  ir->init = program_func(p, ROLE_INIT, "%s.init", l->name);
+  ir->init->graph = l->init;
+  for (int i = 0; i < l->nvar; i++) func_result(p, ir->init, l->var[i].init, ir->var[i], NULL);
+  func_compact(p, ir->init);
+  ir->objective = program_func(p, ROLE_OBJECTIVE, "%s.objective", l->name);
+  ir->objective->graph = l->graph;
+  func_result(p, ir->objective, l->objective, ir->loss, NULL);
+  func_compact(p, ir->objective);
+}
+
+static void emit_metrics(Sema *s, Program *p, SLevel *l) {
+  for (int i = 0; i < l->nmetric; i++) {
+    const SMetric *m = &l->metric[i];
+    const char *name = m->item->name;
+    Storage *st = program_storage(p, ST_OUTPUT, type_scalar(s->ops.flt), "%s", name);
+    st->span = m->item->span;
+    Func *f = program_func(p, ROLE_METRIC, "metric.%s", name);
+    f->graph = m->graph;
+    func_result(p, f, m->node, st, NULL);
+    func_compact(p, f);
+    Metric metric = {name, st, f};
+    VEC_PUSH(s->arena, p->metric, p->nmetric, p->metric_cap, metric);
+  }
+}
+
+/* Every --set must have found its place. */
+static void check_sets(Sema *s, const Program *p) {
+  for (int i = 0; i < s->opt->nset; i++) {
+    if (s->set_used[i]) continue;
+    const char *text = s->opt->set[i], *eq = strchr(text, '=');
+    Diag *d = diag_error(
+        s->diags, (Span){0, 0}, "E0340",
+        eq ? "--set %s: there is nothing of that name" : "--set %s: write NAME=VALUE", text);
+    const char **names = NULL;
+    int n = 0, cap = 0;
+    for (int k = 0; k < p->nstorage; k++)
+      if (p->storage[k]->kind == ST_SETTING) VEC_PUSH(s->arena, names, n, cap, p->storage[k]->name);
+    for (int k = 0; k < s->nsymbol; k++)
+      if (s->symbol[k]->kind == SYM_DIM) VEC_PUSH(s->arena, names, n, cap, s->symbol[k]->name);
+    if (eq) help_nearest(s, d, arena_strndup(s->arena, text, (size_t)(eq - text)), names, n);
+  }
+}
+
+Program *sema_emit(Sema *s) {
+  Program *p = program_new(s->arena, s->diags, s->opt->program ? s->opt->program : "program");
+  p->run = (Run){.name = s->run->name,
+                 .seed = s->seed,
+                 .report_every = s->report_every,
+                 .csv = s->csv,
+                 .precision = s->ops.flt};
+  find_needs(s);
+  emit_globals(s, p);
+  for (int i = 0; i < s->nlevel; i++)
+    if (s->level[i]->reached) emit_level_storages(s, p, s->level[i]);
+  for (int i = 0; i < s->nlevel; i++) {
+    SLevel *l = s->level[i];
+    if (!l->reached) continue;
+    emit_edges(s, p, l);
+    emit_functions(p, l);
+    Metric loss = {l->ir->loss->name, l->ir->loss, l->ir->objective};
+    VEC_PUSH(s->arena, p->metric, p->nmetric, p->metric_cap, loss);
+  }
+  for (int i = 0; i < s->nlevel; i++)
+    if (s->level[i]->reached) emit_metrics(s, p, s->level[i]);
+  p->run.top = s->top->ir;
+  if (p->run.report_every == 0) {
+    int64_t steps = (int64_t)p->run.top->steps.storage->value;
+    p->run.report_every = steps > 20 ? steps / 20 : 1;
+  }
+  check_sets(s, p);
+  return s->diags->nerror ? NULL : p;
+}

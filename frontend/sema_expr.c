@@ -1,0 +1,332 @@
+/* Expressions: one walk types and lowers. Every name, operator and call becomes a value with a
+   symbolic type and, where all sizes are known, a node of the graph at hand. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "frontend/builtins.h"
+#include "frontend/sema_internal.h"
+
+static Value no_value(Sema *s, const AstExpr *e, const char *code, const char *text) {
+  ops_error(&s->ops, e->span, code, "%s", text);
+  return value_bad();
+}
+
+/* ---- names */
+
+static Value read_storage(Sema *s, const char *storage, SType t) {
+  Type c;
+  return value_new(t, stype_concrete(t, &c) ? ir_param(s->ops.g, storage, c) : NULL);
+}
+
+/* The build fixes what sizes and settings are made of: analysis starts over with this const baked
+ * in. */
+static void bake(Sema *s, Symbol *y) {
+  if (y->baked) return;
+  y->baked = true;
+  s->rebake = true;
+  VEC_PUSH(s->arena, s->baked, s->nbaked, s->baked_cap, y->name);
+}
+
+/* A const made of others is an abbreviation. */
+static Value const_expression(Sema *s, Symbol *y) {
+  y->progress = IN_PROGRESS;
+  Env env = s->env;
+  s->env = (Env){.bake = env.bake, .pure = true, .place = "a const"};
+  Value v = sema_expr(s, y->item->value);
+  s->env = env;
+  if (y->progress == IN_PROGRESS) y->progress = v.bad ? FAILED : DONE;
+  return y->progress == FAILED ? value_bad() : v;
+}
+
+/* The number that the program or --set gives; false after an error. */
+static bool const_number(Sema *s, Symbol *y, const char *set, const AstExpr *number,
+                         bool negative) {
+  if (y->progress == DONE) return true;
+  y->progress = FAILED;
+  char *end = NULL;
+  if (set) {
+    y->number = strtod(set, &end);
+    if (end == set || *end) {
+      diag_error(s->diags, y->item->name_span, "E0341", "--set %s=%s: a const needs a number",
+                 y->name, set);
+      return false;
+    }
+    y->integral = strspn(set, "+-0123456789") == strlen(set);
+  } else {
+    y->number = negative ? -number->number : number->number;
+    y->integral = number->kind == EX_INT;
+  }
+  y->progress = DONE;
+  return true;
+}
+
+Value sema_const(Sema *s, Symbol *y) {
+  y->used = true;
+  if (y->progress == IN_PROGRESS) {
+    diag_error(s->diags, y->item->name_span, "E0105", "the value of `%s` depends on itself",
+               y->name);
+    y->progress = FAILED;
+  }
+  if (y->progress == FAILED || !y->item->value) return value_bad();
+  const AstExpr *e = y->item->value;
+  bool negative = e->kind == EX_UNARY && e->op == AST_NEG;
+  if (negative) e = e->a;
+  const char *set = sema_set_value(s, y->name);
+  if (!set && e->kind != EX_INT && e->kind != EX_FLOAT) return const_expression(s, y);
+  if (!const_number(s, y, set, e, negative)) return value_bad();
+  if (s->env.bake) bake(s, y);
+  if (y->baked)
+    return y->integral ? value_int(&s->ops, (int64_t)y->number) : value_float(&s->ops, y->number);
+  Value v = read_storage(s, y->name, stype_scalar(y->integral ? DT_I32 : s->ops.flt));
+  v.soft = !y->integral;
+  return v;
+}
+
+static Value not_a_value(Sema *s, const AstExpr *e, const Symbol *y) {
+  Diag *d =
+      ops_error(&s->ops, e->span, "E0106", "`%s` is %s, not a value", y->name, scope_kind(y->kind));
+  if (y->kind == SYM_DATA && y->data && y->data->nfield)
+    diag_help(s->diags, d, "name a field of it: `%s.%s`", y->name, y->data->field[0].name);
+  if (y->kind == SYM_LEVEL && y->level && y->level->nvar)
+    diag_help(s->diags, d, "name a variable of it: `%s.%s`", y->name, y->level->var[0].name);
+  if (y->kind == SYM_FN) diag_help(s->diags, d, "call it: `%s(...)`", y->name);
+  return value_bad();
+}
+
+static Value read_var(Sema *s, SVar *v) {
+  return v->bad ? value_bad() : read_storage(s, v->storage, v->type);
+}
+
+static Value name_value(Sema *s, const AstExpr *e) {
+  for (Local *l = s->env.local; l; l = l->next)
+    if (!strcmp(l->name, e->text)) return l->is_dim ? value_size(&s->ops, l->dim) : l->value;
+  SVar *var = s->env.level ? level_var(s->env.level, e->text) : NULL;
+  if (var) return read_var(s, var);
+  SLet *let = s->env.level ? level_let(s->env.level, e->text) : NULL;
+  if (let) return sema_let(s, s->env.level, let);
+  Symbol *y = scope_find(s, e->text);
+  if (y) y->used = true;
+  if (y && y->kind == SYM_DIM) return sema_dim(s, y) ? value_size(&s->ops, y->dim) : value_bad();
+  if (y && y->kind == SYM_CONST) return sema_const(s, y);
+  if (y) return not_a_value(s, e, y);
+  Diag *d = ops_error(&s->ops, e->span, "E0101", "`%s` is not declared", e->text);
+  help_nearest_visible(s, d, e->text);
+  const Builtin *b = builtin_find(e->text);
+  if (b) diag_help(s->diags, d, "`%s` is a function: `%s`", b->name, b->signature);
+  return value_bad();
+}
+
+/* ---- fields */
+
+static Value data_field_value(Sema *s, const AstExpr *e, Symbol *y) {
+  if (s->env.pure) {
+    Diag *d = ops_error(&s->ops, e->span, "E0107", "data cannot be read in %s",
+                        s->env.place ? s->env.place : "a fn");
+    if (!s->env.place) diag_help(s->diags, d, "pass it as an argument");
+    return value_bad();
+  }
+  SField *f = data_field(y->data, e->text);
+  if (!f) {
+    const char **names = arena_array(s->arena, const char *, y->data->nfield);
+    for (int i = 0; i < y->data->nfield; i++) names[i] = y->data->field[i].name;
+    Diag *d = ops_error(&s->ops, e->at, "E0101", "data `%s` has no field `%s`", y->name, e->text);
+    help_nearest(s, d, e->text, names, y->data->nfield);
+    diag_label(s->diags, d, y->item->name_span, "declared here");
+    return value_bad();
+  }
+  f->used = true;
+  if (f->bad) return value_bad();
+  Value v = read_storage(s, f->storage, f->type);
+  if (f->type.dtype == DT_I32) v.field = f->storage;
+  v.ranged = f->check == CHECK_RANGE && f->index;
+  v.limit = f->limit;
+  return v;
+}
+
+static Value unrelated(Sema *s, const AstExpr *e, const SLevel *other) {
+  const SLevel *me = s->env.level;
+  Diag *d = ops_error(&s->ops, e->span, "E0303",
+                      "`%s` cannot read `%s.%s`: neither level stands above the other", me->name,
+                      other->name, e->text);
+  diag_help(s->diags, d, "`argmin %s via ...;` in `%s` makes `%s.%s` the solution there",
+            other->name, me->name, other->name, e->text);
+  return value_bad();
+}
+
+static Value level_field_value(Sema *s, const AstExpr *e, Symbol *y) {
+  SLevel *me = s->env.level, *other = y->level;
+  if (!me) {
+    Diag *d = ops_error(&s->ops, e->span, "E0107", "variables cannot be read in %s",
+                        s->env.place ? s->env.place : "a fn");
+    if (!s->env.place) diag_help(s->diags, d, "pass them as arguments");
+    return value_bad();
+  }
+  SVar *v = level_var(other, e->text);
+  if (!v) {
+    const char **names = arena_array(s->arena, const char *, other->nvar);
+    for (int i = 0; i < other->nvar; i++) names[i] = other->var[i].name;
+    Diag *d =
+        ops_error(&s->ops, e->at, "E0101", "level `%s` has no variable `%s`", y->name, e->text);
+    if (level_let(other, e->text))
+      diag_note(s->diags, d,
+                "`%s` is a `let` of that level; only its variables are read from outside", e->text);
+    else
+      help_nearest(s, d, e->text, names, other->nvar);
+    return value_bad();
+  }
+  if (me != other && !me->below[other->number] && !other->below[me->number])
+    return unrelated(s, e, other);
+  return read_var(s, v);
+}
+
+static Value transposed(Sema *s, const AstExpr *e, Value x) {
+  Ops *o = &s->ops;
+  if (x.bad) return x;
+  if (x.lit || x.type.rank < 2) {
+    ops_error(o, e->at, "E0202", "`.T` needs a matrix, and this is %s", value_str(o, x));
+    return value_bad();
+  }
+  int perm[MAX_RANK], r = x.type.rank;
+  for (int i = 0; i < r; i++) perm[i] = i == r - 2 ? r - 1 : i == r - 1 ? r - 2 : i;
+  return v_transpose(o, x, perm);
+}
+
+static Value field_value(Sema *s, const AstExpr *e) {
+  const AstExpr *a = e->a;
+  if (a->kind == EX_NAME) {
+    Symbol *y = scope_find(s, a->text);
+    if (y && (y->kind == SYM_DATA || y->kind == SYM_LEVEL)) {
+      y->used = true;
+      if (y->kind == SYM_DATA) return data_field_value(s, e, y);
+      return y->level ? level_field_value(s, e, y) : value_bad();
+    }
+  }
+  Value x = sema_expr(s, a);
+  if (x.bad) return x;
+  if (!strcmp(e->text, "T")) return transposed(s, e, x);
+  Diag *d = ops_error(&s->ops, e->at, "E0108", "%s has no `.%s`", value_str(&s->ops, x), e->text);
+  diag_help(s->diags, d, "fields belong to data sources and levels; `.T` transposes a matrix");
+  return value_bad();
+}
+
+/* ---- operators */
+
+static Value binary(Sema *s, const AstExpr *e) {
+  Ops *o = &s->ops;
+  Value a = sema_expr(s, e->a), b = sema_expr(s, e->b);
+  o->at = e->at;
+  o->g->span = e->span;
+  o->what = arena_printf(s->arena, "`%s`", ast_op_text(e->op));
+  switch (e->op) {
+  case AST_OR: return v_logic(o, OP_or, a, b);
+  case AST_AND: return v_logic(o, OP_and, a, b);
+  case AST_EQ: return v_compare(o, OP_eq, a, b);
+  case AST_NE: return v_compare(o, OP_ne, a, b);
+  case AST_LT: return v_compare(o, OP_lt, a, b);
+  case AST_LE: return v_compare(o, OP_le, a, b);
+  case AST_GT: return v_compare(o, OP_lt, b, a);
+  case AST_GE: return v_compare(o, OP_le, b, a);
+  case AST_ADD: return v_add(o, a, b);
+  case AST_SUB: return v_sub(o, a, b);
+  case AST_MUL: return v_mul(o, a, b);
+  case AST_DIV: return v_div(o, a, b);
+  case AST_MATMUL: return v_matmul(o, a, b);
+  case AST_INTDIV: return v_intdiv(o, a, b);
+  case AST_MOD: return v_mod(o, a, b);
+  default: return v_pow(o, a, b);
+  }
+}
+
+static Value unary(Sema *s, const AstExpr *e) {
+  Value x = sema_expr(s, e->a);
+  s->ops.at = e->at;
+  s->ops.g->span = e->span;
+  s->ops.what = e->op == AST_NOT ? "`not`" : "`-`";
+  return e->op == AST_NOT ? v_not(&s->ops, x) : v_neg(&s->ops, x);
+}
+
+static Value conditional(Sema *s, const AstExpr *e) {
+  Value c = sema_expr(s, e->a), a = sema_expr(s, e->b), b = sema_expr(s, e->c);
+  s->ops.at = e->span;
+  s->ops.g->span = e->span;
+  s->ops.what = "`if`";
+  return v_select(&s->ops, c, a, b);
+}
+
+/* ---- calls */
+
+static bool argument_size(void *ctx, const AstExpr *e, SDim *out) { return sema_size(ctx, e, out); }
+
+static Value call_builtin(Sema *s, const Builtin *b, const AstExpr *e) {
+  int n = 0;
+  for (const AstArg *a = e->arg; a; a = a->next) n++;
+  Value *v = arena_array(s->arena, Value, n);
+  n = 0;
+  for (const AstArg *a = e->arg; a; a = a->next) v[n++] = sema_expr(s, a->value);
+  Call c = {.fn = b, .expr = e, .size = argument_size, .ctx = s};
+  s->ops.g->span = e->span;
+  return builtin_call(&s->ops, &c, v);
+}
+
+Value sema_call(Sema *s, const AstExpr *e) {
+  const AstExpr *f = e->a;
+  if (f->kind == EX_ERROR) return value_bad();
+  if (f->kind == EX_FIELD && f->a->kind == EX_NAME)
+    return no_value(s, e, "E0110",
+                    "calls of modules are not offered: write the model as a fn of its parameters");
+  if (f->kind != EX_NAME) return no_value(s, f, "E0109", "this is not a function");
+  Symbol *y = scope_find(s, f->text);
+  if (y) y->used = true;
+  if (y && y->kind == SYM_FN) return sema_call_fn(s, y, e);
+  if (y && y->kind == SYM_MODULE) return value_bad();
+  const Builtin *b = builtin_find(f->text);
+  if (!y && b) return call_builtin(s, b, e);
+  Diag *d;
+  if (y ||
+      (s->env.level && (level_var(s->env.level, f->text) || level_let(s->env.level, f->text)))) {
+    d = ops_error(&s->ops, f->span, "E0109", "`%s` is not a function", f->text);
+  } else {
+    d = ops_error(&s->ops, f->span, "E0101", "there is no function `%s`", f->text);
+    help_nearest_visible(s, d, f->text);
+  }
+  return value_bad();
+}
+
+static Value evaluate(Sema *s, const AstExpr *e) {
+  switch (e->kind) {
+  case EX_INT: return value_int(&s->ops, e->integer);
+  case EX_FLOAT: return value_float(&s->ops, e->number);
+  case EX_BOOL:
+    return value_new(stype_scalar(DT_BOOL),
+                     ir_const(s->ops.g, type_scalar(DT_BOOL), (double)e->integer));
+  case EX_NAME: return name_value(s, e);
+  case EX_FIELD: return field_value(s, e);
+  case EX_CALL: return sema_call(s, e);
+  case EX_INDEX: return sema_index(s, e);
+  case EX_UNARY: return unary(s, e);
+  case EX_BINARY: return binary(s, e);
+  case EX_IF: return conditional(s, e);
+  case EX_STRING: return no_value(s, e, "E0106", "a text is not a value");
+  case EX_RANGE: return no_value(s, e, "E0106", "a range `a..b` stands in index lists only");
+  case EX_EACH: return no_value(s, e, "E0110", "task batches (`t in tasks: ...`) are not offered");
+  default: return value_bad();
+  }
+}
+
+Value sema_expr(Sema *s, const AstExpr *e) {
+  if (!e) return value_bad();
+  Value v = evaluate(s, e);
+  v.span = e->span;
+  return v;
+}
+
+bool sema_number(Sema *s, const AstExpr *e, Value *out) {
+  Env env = s->env;
+  s->env = (Env){.bake = true, .pure = true, .place = "a setting"};
+  *out = sema_expr(s, e);
+  s->env = env;
+  if (out->bad || out->lit) return !out->bad;
+  Diag *d = diag_error(s->diags, e->span, "E0501", "this must be a number known in advance");
+  diag_help(s->diags, d, "it may be built of numbers, consts and dimensions");
+  return false;
+}

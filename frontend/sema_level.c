@@ -1,0 +1,322 @@
+/* What levels declare: variables, objective, edges, optimizer, metrics; which level stands above
+ * which. */
+#include <string.h>
+
+#include "frontend/sema_internal.h"
+
+SVar *level_var(SLevel *l, const char *name) {
+  for (int i = 0; i < l->nvar; i++)
+    if (!strcmp(l->var[i].name, name)) return &l->var[i];
+  return NULL;
+}
+
+SLet *level_let(SLevel *l, const char *name) {
+  for (int i = 0; i < l->nlet; i++)
+    if (!strcmp(l->let[i].item->name, name)) return &l->let[i];
+  return NULL;
+}
+
+static void not_offered(Sema *s, Span at, const char *what, const char *help) {
+  Diag *d = diag_error(s->diags, at, "E0110", "%s not offered", what);
+  if (help) diag_help(s->diags, d, "%s", help);
+}
+
+/* Names that the compiler and the files of a run give to parts of every level. */
+static bool reserved(const char *name) {
+  static const char *const list[] = {"loss", "optimizer", "steps",    "count",  "via",   "init",
+                                     "grad", "objective", "gradient", "update", "state", "adjoint"};
+  for (size_t i = 0; i < sizeof list / sizeof *list; i++)
+    if (!strcmp(name, list[i])) return true;
+  return false;
+}
+
+static bool new_name(Sema *s, SLevel *l, AstItem *it) {
+  if (!it->name || !scope_free_name(s, it->name, it->name_span)) return false;
+  SVar *var = level_var(l, it->name);
+  SLet *let = level_let(l, it->name);
+  if (var || let) {
+    Diag *d = diag_error(s->diags, it->name_span, "E0102", "`%s` is declared twice in `%s`",
+                         it->name, l->name);
+    diag_label(s->diags, d, var ? var->item->name_span : let->item->name_span, "first here");
+    return false;
+  }
+  if (!reserved(it->name)) return true;
+  Diag *d =
+      diag_error(s->diags, it->name_span, "E0103", "`%s` is taken: every level has one", it->name);
+  diag_help(s->diags, d, "choose another name");
+  return false;
+}
+
+/* ---- variables */
+
+static bool read_box(Sema *s, SVar *v, const AstExpr *e) {
+  Value lo, hi;
+  if (e->kind == EX_ERROR) return false;
+  if (e->kind != EX_CALL || e->a->kind != EX_NAME || strcmp(e->a->text, "box")) {
+    Diag *d = diag_error(s->diags, e->span, "E0502", "this is not a constraint of a variable");
+    diag_help(s->diags, d, "`in box(low, high)` keeps every element between two numbers");
+    return false;
+  }
+  if (!sema_box(s, e, "box", &lo, &hi)) return false;
+  v->boxed = true;
+  v->lo = lo.num;
+  v->hi = hi.num;
+  return true;
+}
+
+static void add_var(Sema *s, SLevel *l, AstItem *it) {
+  if (!new_name(s, l, it)) return;
+  SVar v = {
+      .name = it->name, .item = it, .storage = arena_printf(s->arena, "%s.%s", l->name, it->name)};
+  if (it->index) {
+    not_offered(s, it->name_span, "lists of variables are", NULL);
+    v.bad = true;
+  } else if (!it->type) {
+    not_offered(s, it->name_span, "variables without a type (modules) are",
+                "write `var w : f32[D] = zeros;` for each parameter");
+    v.bad = true;
+  } else {
+    v.bad = !sema_type(s, it->type, &v.type);
+  }
+  if (!v.bad && !dtype_is_float(v.type.dtype)) {
+    Diag *d = diag_error(s->diags, it->type->name_span, "E0305", "`%s` must be of a float type",
+                         it->name);
+    diag_note(s->diags, d, "levels minimize by derivatives, and integers have none");
+    v.bad = true;
+  }
+  if (!v.bad && v.type.dtype != s->ops.flt) {
+    Diag *d = diag_error(s->diags, it->type->name_span, "E0305", "variables are f32 in this run");
+    diag_help(s->diags, d, "`precision = f64` in the run widens all of them");
+    v.bad = true;
+  }
+  if (it->constraint && !read_box(s, &v, it->constraint)) v.bad = true;
+  VEC_PUSH(s->arena, l->var, l->nvar, l->var_cap, v);
+}
+
+/* ---- settings */
+
+static void read_optimizer(Sema *s, SLevel *l, AstItem *it) {
+  const AstExpr *e = it->value;
+  if (l->optimizer_item) {
+    diag_error(s->diags, it->name_span, "E0505", "`optimizer` is given twice");
+    return;
+  }
+  l->optimizer_item = it;
+  if (e->kind == EX_ERROR) return;
+  const char *name = e->kind == EX_CALL && e->a->kind == EX_NAME ? e->a->text
+                     : e->kind == EX_NAME                        ? e->text
+                                                                 : "";
+  l->optimizer = optimizer_find(name);
+  if (l->optimizer) {
+    settings_parse(s, e, name, l->optimizer->setting, l->optimizer->nsetting, l->setting);
+    return;
+  }
+  int n = optimizer_count();
+  const char **list = arena_array(s->arena, const char *, n), *text = "";
+  for (int i = 0; i < n; i++) {
+    list[i] = optimizer_at(i)->name;
+    text = arena_printf(s->arena, "%s%s`%s`", text, i ? ", " : "", list[i]);
+  }
+  Diag *d = diag_error(s->diags, e->span, "E0508",
+                       *name ? "there is no optimizer `%s`" : "this is no optimizer%s", name);
+  help_nearest(s, d, name, list, n);
+  diag_note(s->diags, d, "there are %s", text);
+}
+
+static void read_setting(Sema *s, SLevel *l, AstItem *it) {
+  static const char *const known[] = {"optimizer", "steps"};
+  static const char *const later[] = {"stop", "restart", "init", "freeze"};
+  if (!it->name || !it->value) return;
+  if (!strcmp(it->name, "optimizer")) {
+    read_optimizer(s, l, it);
+  } else if (!strcmp(it->name, "steps")) {
+    l->steps_item = it;
+    setting_value(s, it->value, &steps_info, &l->steps);
+  } else {
+    setting_unknown(s, it, "a level", known, 2, later, 4);
+  }
+}
+
+/* ---- edges */
+
+static void unknown_method(Sema *s, Span at, const char *name) {
+  static const char *const later[] = {"neumann", "warm",   "nystrom", "identity", "fd",
+                                      "sama",    "unroll", "penalty", "evolution"};
+  int n = method_count();
+  const char **list = arena_array(s->arena, const char *, n), *text = "";
+  for (int i = 0; i < n; i++) {
+    list[i] = method_at(i)->name;
+    text = arena_printf(s->arena, "%s%s`%s`", text, i ? ", " : "", list[i]);
+  }
+  bool planned = false;
+  for (size_t i = 0; i < sizeof later / sizeof *later; i++)
+    planned = planned || !strcmp(name, later[i]);
+  Diag *d =
+      diag_error(s->diags, at, planned ? "E0110" : "E0508",
+                 planned ? "the method `%s` is not offered" : "there is no method `%s`", name);
+  if (!planned) help_nearest(s, d, name, list, n);
+  diag_note(s->diags, d, "there are %s", text);
+}
+
+static void read_method(Sema *s, SEdge *edge, const AstExpr *e) {
+  if (!e || e->kind == EX_ERROR) return;
+  const char *name = e->kind == EX_CALL && e->a->kind == EX_NAME ? e->a->text
+                     : e->kind == EX_NAME                        ? e->text
+                                                                 : "";
+  edge->method = method_find(name);
+  if (edge->method)
+    settings_parse(s, e, name, edge->method->setting, edge->method->nsetting, edge->setting);
+  else
+    unknown_method(s, e->span, name);
+}
+
+static void read_edge(Sema *s, SLevel *l, AstItem *it) {
+  const AstExpr *e = it->lower;
+  if (!e || e->kind == EX_ERROR) return;
+  const Symbol *y = e->kind == EX_NAME ? scope_find(s, e->text) : NULL;
+  if (!y || y->kind != SYM_LEVEL || !y->level) {
+    if (y && y->kind == SYM_LEVEL) return;
+    Diag *d = diag_error(s->diags, e->span, "E0302", "`argmin` needs a level here");
+    const char **list = arena_array(s->arena, const char *, s->nlevel);
+    for (int i = 0; i < s->nlevel; i++) list[i] = s->level[i]->name;
+    if (e->kind == EX_NAME) help_nearest(s, d, e->text, list, s->nlevel);
+    return;
+  }
+  for (int i = 0; i < l->nedge; i++)
+    if (l->edge[i].lower == y->level) {
+      Diag *d = diag_error(s->diags, e->span, "E0302", "there are two `argmin %s`", y->name);
+      diag_label(s->diags, d, l->edge[i].item->lower->span, "first here");
+      return;
+    }
+  SEdge edge = {.lower = y->level, .item = it};
+  read_method(s, &edge, it->method);
+  VEC_PUSH(s->arena, l->edge, l->nedge, l->edge_cap, edge);
+}
+
+/* ---- the body */
+
+static void read_objective(Sema *s, SLevel *l, AstItem *it) {
+  if (l->objective_item) {
+    Diag *d = diag_error(s->diags, it->name_span, "E0304", "`%s` has two objectives", l->name);
+    diag_label(s->diags, d, l->objective_item->name_span, "first here");
+    diag_help(s->diags, d, "add them up in one");
+    return;
+  }
+  l->objective_item = it;
+}
+
+static void add_metric(Sema *s, SLevel *l, AstItem *it) {
+  if (it->on) {
+    not_offered(s, it->on->span, "metrics `on` a source are", "a metric reads its data by name");
+    return;
+  }
+  if (!scope_declare(s, SYM_METRIC, it)) return;
+  SMetric m = {.item = it};
+  VEC_PUSH(s->arena, l->metric, l->nmetric, l->metric_cap, m);
+}
+
+static void read_item(Sema *s, SLevel *l, AstItem *it) {
+  switch (it->kind) {
+  case AST_VAR: add_var(s, l, it); break;
+  case AST_LET:
+    if (it->index) {
+      not_offered(s, it->name_span, "lists of values are", NULL);
+    } else if (new_name(s, l, it)) {
+      SLet let = {.item = it};
+      VEC_PUSH(s->arena, l->let, l->nlet, l->let_cap, let);
+    }
+    break;
+  case AST_MINIMIZE:
+  case AST_MAXIMIZE: read_objective(s, l, it); break;
+  case AST_ARGMIN: read_edge(s, l, it); break;
+  case AST_METRIC: add_metric(s, l, it); break;
+  case AST_SETTING: read_setting(s, l, it); break;
+  case AST_STATE: not_offered(s, it->name_span, "`state` is", NULL); break;
+  case AST_OUTPUT:
+    not_offered(s, it->name_span, "`output` is", "final.npz holds all variables");
+    break;
+  case AST_FOR:
+  case AST_IF:
+    not_offered(s, it->name_span, "repetition and choice of statements are", NULL);
+    break;
+  default: break;
+  }
+}
+
+static void check_body(Sema *s, SLevel *l) {
+  Span at = l->item->name_span;
+  if (!l->objective_item) {
+    Diag *d = diag_error(s->diags, at, "E0304", "level `%s` has no objective", l->name);
+    diag_help(s->diags, d, "add `minimize ...;`");
+  }
+  if (!l->nvar) {
+    Diag *d = diag_error(s->diags, at, "E0305", "level `%s` has no variables", l->name);
+    diag_help(s->diags, d, "add `var w : f32[D] = zeros;`");
+  }
+  if (!l->optimizer_item) {
+    Diag *d = diag_error(s->diags, at, "E0306", "level `%s` has no optimizer", l->name);
+    diag_help(s->diags, d, "add `optimizer = sgd(lr = 0.1);`");
+  }
+}
+
+/* ---- order */
+
+static bool find_cycle(Sema *s, SLevel *l, SLevel **path, int n) {
+  if (l->visit == DONE) return false;
+  if (l->visit == IN_PROGRESS) {
+    int first = 0;
+    while (path[first] != l) first++;
+    const char *text = l->name;
+    for (int i = first + 1; i < n; i++)
+      text = arena_printf(s->arena, "%s -> %s", text, path[i]->name);
+    Diag *d = diag_error(s->diags, l->item->name_span, "E0310", "level `%s` stands above itself",
+                         l->name);
+    diag_path(s->diags, d, "%s -> %s", text, l->name);
+    diag_help(s->diags, d,
+              "remove one `argmin`: a level below reads the levels above it without one");
+    return true;
+  }
+  l->visit = IN_PROGRESS;
+  path[n] = l;
+  bool found = false;
+  for (int i = 0; i < l->nedge && !found; i++) found = find_cycle(s, l->edge[i].lower, path, n + 1);
+  l->visit = DONE;
+  return found;
+}
+
+static void close_below(SLevel *l, int n) {
+  if (l->visit == DONE) return;
+  l->visit = DONE;
+  for (int i = 0; i < l->nedge; i++) {
+    SLevel *m = l->edge[i].lower;
+    close_below(m, n);
+    l->below[m->number] = true;
+    for (int k = 0; k < n; k++) l->below[k] = l->below[k] || m->below[k];
+  }
+}
+
+void sema_levels(Sema *s) {
+  for (int i = 0; i < s->nsymbol; i++) {
+    Symbol *y = s->symbol[i];
+    if (y->kind != SYM_LEVEL) continue;
+    if (y->item->binder) {
+      not_offered(s, y->item->binder_span, "level families and task batches are", NULL);
+      continue;
+    }
+    y->level = arena_new_of(s->arena, SLevel);
+    *y->level = (SLevel){.name = y->name, .item = y->item, .number = s->nlevel};
+    y->level->steps = (SSetting){.info = &steps_info, .value = steps_info.value};
+    VEC_PUSH(s->arena, s->level, s->nlevel, s->level_cap, y->level);
+  }
+  for (int i = 0; i < s->nlevel; i++) {
+    for (AstItem *it = s->level[i]->item->body; it; it = it->next) read_item(s, s->level[i], it);
+    check_body(s, s->level[i]);
+  }
+  SLevel **path = arena_array(s->arena, SLevel *, s->nlevel + 1);
+  for (int i = 0; i < s->nlevel; i++) {
+    s->level[i]->below = arena_array(s->arena, bool, s->nlevel);
+    find_cycle(s, s->level[i], path, 0);
+  }
+  for (int i = 0; i < s->nlevel; i++) s->level[i]->visit = TODO_YET;
+  for (int i = 0; i < s->nlevel; i++) close_below(s->level[i], s->nlevel);
+}

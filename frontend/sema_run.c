@@ -1,0 +1,140 @@
+/* Runs: which one is built, its settings, and the levels that it reaches. */
+#include <math.h>
+#include <string.h>
+
+#include "frontend/sema_internal.h"
+
+static const AstItem *find_setting(const Symbol *run, const char *name) {
+  for (const AstItem *it = run->item->body; it; it = it->next)
+    if (it->kind == AST_SETTING && it->name && !strcmp(it->name, name)) return it;
+  return NULL;
+}
+
+static bool read_precision(Sema *s, const Symbol *run, DType *out) {
+  const AstItem *it = find_setting(run, "precision");
+  const AstExpr *e = it ? it->value : NULL;
+  if (!e || e->kind == EX_ERROR) return false;
+  if (e->kind == EX_NAME && dtype_parse(e->text, out) && dtype_is_float(*out)) return true;
+  diag_error(s->diags, e->span, "E0503", "`precision` is f32 or f64");
+  return false;
+}
+
+/* The run that was asked for; without a name the only one, or `main`. */
+static Symbol *choose(Sema *s) {
+  Symbol *found = NULL, *any = NULL;
+  int n = 0;
+  const char *want = s->opt->run ? s->opt->run : "main";
+  const char **names = arena_array(s->arena, const char *, s->nsymbol);
+  for (int i = 0; i < s->nsymbol; i++) {
+    if (s->symbol[i]->kind != SYM_RUN) continue;
+    any = s->symbol[i];
+    names[n++] = any->name;
+    if (!strcmp(any->name, want)) found = any;
+  }
+  if (found || (n == 1 && !s->opt->run)) return found ? found : any;
+  Diag *d = diag_error(s->diags, any ? any->item->name_span : (Span){0, 0}, "E0330",
+                       n == 0        ? "the program has no run%s%s"
+                       : s->opt->run ? "there is no run `%s`%s"
+                                     : "there are several runs%s%s",
+                       n && s->opt->run ? want : "", "");
+  if (n == 0)
+    diag_help(s->diags, d, "add `run main of LEVEL { seed = 0; }`, LEVEL being the top one");
+  else if (s->opt->run)
+    help_nearest(s, d, want, names, n);
+  else
+    diag_help(s->diags, d, "name one, as in `mloc run p.mlo %s`, or call one of them `main`",
+              names[0]);
+  return NULL;
+}
+
+void sema_choose_run(Sema *s) {
+  DType p;
+  s->run = choose(s);
+  s->ops.flt = DT_F32;
+  for (int i = 0; i < s->nsymbol; i++)
+    if (s->symbol[i]->kind == SYM_RUN && read_precision(s, s->symbol[i], &p) &&
+        s->symbol[i] == s->run)
+      s->ops.flt = p;
+  if (s->opt->any_precision) s->ops.flt = s->opt->precision;
+}
+
+/* every(10), every(10, csv) */
+static void read_report(Sema *s, const AstExpr *e, int64_t *every, bool *csv) {
+  const AstArg *a = e->kind == EX_CALL ? e->arg : NULL, *b = a ? a->next : NULL;
+  bool form =
+      a && e->a->kind == EX_NAME && !strcmp(e->a->text, "every") && !a->name && (!b || !b->next);
+  *csv = b && b->value->kind == EX_NAME && !strcmp(b->value->text, "csv");
+  Value v;
+  if (e->kind == EX_ERROR) return;
+  if (!form || (b && !*csv)) {
+    Diag *d = diag_error(s->diags, e->span, "E0503", "this is not a plan of reports");
+    diag_help(s->diags, d,
+              "write `report = every(10);`, or `every(10, csv)` to log to metrics.csv too");
+    return;
+  }
+  if (!sema_number(s, a->value, &v)) return;
+  *every = (int64_t)v.num;
+  if (v.num < 1 || v.num != floor(v.num))
+    diag_error(s->diags, a->value->span, "E0506", "reports come every 1, 2, ... steps");
+}
+
+static void read_seed(Sema *s, const AstExpr *e, int64_t *seed) {
+  Value v;
+  if (!sema_number(s, e, &v)) return;
+  if (v.num < 0 || v.num > 2147483647 || v.num != floor(v.num))
+    diag_error(s->diags, e->span, "E0506", "a seed is an integer from 0 to 2147483647");
+  else
+    *seed = (int64_t)v.num;
+}
+
+static void read_settings(Sema *s, Symbol *run) {
+  static const char *const known[] = {"seed", "precision", "report"};
+  static const char *const later[] = {"checkpoint", "keep_best", "eval"};
+  int64_t seed = 0, every = 0;
+  bool csv = true;
+  for (AstItem *it = run->item->body; it; it = it->next) {
+    if (it->kind != AST_SETTING || !it->name || !it->value) continue;
+    if (find_setting(run, it->name) != it)
+      diag_error(s->diags, it->name_span, "E0505", "`%s` is given twice", it->name);
+    else if (!strcmp(it->name, "seed"))
+      read_seed(s, it->value, &seed);
+    else if (!strcmp(it->name, "report"))
+      read_report(s, it->value, &every, &csv);
+    else if (strcmp(it->name, "precision"))
+      setting_unknown(s, it, "a run", known, 3, later, 3);
+  }
+  if (run != s->run) return;
+  s->seed = seed;
+  s->report_every = every;
+  s->csv = csv;
+}
+
+static SLevel *top_of(Sema *s, Symbol *run) {
+  const AstExpr *e = run->item->on;
+  if (!e || e->kind == EX_ERROR) return NULL;
+  Symbol *y = e->kind == EX_NAME ? scope_find(s, e->text) : NULL;
+  if (y && y->kind == SYM_LEVEL) return y->level;
+  const char **names = arena_array(s->arena, const char *, s->nlevel);
+  for (int i = 0; i < s->nlevel; i++) names[i] = s->level[i]->name;
+  Diag *d = diag_error(s->diags, e->span, "E0331", "a run is `of` a level");
+  if (e->kind == EX_NAME) help_nearest(s, d, e->text, names, s->nlevel);
+  return NULL;
+}
+
+void sema_run(Sema *s) {
+  for (int i = 0; i < s->nsymbol; i++) {
+    Symbol *y = s->symbol[i];
+    if (y->kind != SYM_RUN) continue;
+    if (y->item->lower) {
+      diag_error(s->diags, y->item->lower->span, "E0110", "runs `after` another are not offered");
+      continue;
+    }
+    SLevel *top = top_of(s, y);
+    read_settings(s, y);
+    if (y == s->run) s->top = top;
+  }
+  if (!s->top) return;
+  s->top->reached = true;
+  for (int i = 0; i < s->nlevel; i++)
+    s->level[i]->reached = s->level[i] == s->top || s->top->below[i];
+}
