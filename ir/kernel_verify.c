@@ -63,14 +63,15 @@ static bool same_bytes(const Storage *a, const Storage *b) {
 }
 
 /* An old value must not have been overwritten by an earlier kernel, nor at another index by this one. */
-static void check_old_value(Audit *c, const Node *n, const Index *at, const Storage *s) {
+static void check_old_value(Audit *c, const Node *n, const Index *at, int stage, const Storage *s) {
   for (int i = 0; i <= c->at; i++)
     for (int j = 0; j < c->f->kernel[i]->nstore; j++) {
       const Store *st = &c->f->kernel[i]->store[j];
       if (!storage_overlap(st->dest, s)) continue;
       const Anchor *a = anchor_of(c->f->kernel[i], st->node);
       bool here = i == c->at && a && !st->row && same_bytes(st->dest, s) &&
-                  canonical(c->k, a->cls, n, at) && c->k->kind != KERNEL_SCATTER;
+                  canonical(c->k, a->cls, n, at) && c->k->kind != KERNEL_SCATTER &&
+                  (a->cls != ANCHOR_ELEM || stage <= a->stage);
       if (!here) fail(c, "%%%u reads `%s` after it is overwritten", n->id, s->name);
     }
 }
@@ -81,7 +82,7 @@ static void check_read(void *ctx, Node *n, const Index *at, int stage) {
   const Storage *home = c->f->home[n->id];
   if (n->op == OP_param) {
     if (!home) fail(c, "%%%u has no storage", n->id);
-    else check_old_value(c, n, at, home);
+    else check_old_value(c, n, at, stage, home);
   } else if (a) {
     if (!canonical(c->k, a->cls, n, at)) fail(c, "%%%u is read at another index than its own", n->id);
     if (a->stage + (a->cls == ANCHOR_REDUCE) > stage) fail(c, "%%%u is read before its stage", n->id);

@@ -73,20 +73,14 @@ static bool same_memory(const Storage *a, const Storage *b) {
          a->type.dtype == b->type.dtype && type_count(a->type) == type_count(b->type);
 }
 
-static int last_stage(const Emit *e, const Group *g) {
-  int last = 0;
-  for (int i = 0; i < g->nunit; i++)
-    if (e->s->unit[g->unit[i]].stage > last) last = e->s->unit[g->unit[i]].stage;
-  return last;
-}
-
-/* Result i, stored by its own kernel, is overwritten only behind the last read of the old value there. */
+/* Result i, stored by its own kernel, is overwritten only behind the last read of the old value there. Units that
+   read one are never computed again: see is_kept. */
 static bool safe_inside(const Emit *e, int i, const Unit *reader, const Read *r) {
   const Unit *u = &e->s->unit[unit_of_result(e, i)];
   const Group *g = &e->s->group[u->group];
   if (g->kind != KERNEL_LOOP && g->kind != KERNEL_GEMM) return false;
   if (e->f->row[i] || !same_memory(e->param[r->node->id], e->f->dest[i])) return false;
-  if (u->cls == ANCHOR_ELEM && u->stage < last_stage(e, g)) return false;
+  if (u->cls == ANCHOR_ELEM && reader->stage > u->stage) return false;
   return read_is_canonical(reader, reader->cls, r, g, u->cls);
 }
 
@@ -112,10 +106,18 @@ static Storage *new_temp(Emit *e, Type type) {
   return program_storage(p, ST_TEMP, type, "%s.t%d", e->f->name, e->ntemp++);
 }
 
-/* An ELEM unit that a later stage reads: in a row buffer if it is short, else at home; cheap ones are computed again. */
-static bool kept(const Emit *e, const Unit *u) {
+static bool reads_overwritten(const Emit *e, const Unit *u) {
+  for (int k = 0; k < u->nread; k++)
+    for (int i = 0; i < e->f->nresult; i++)
+      if (overwrites(e, i, &u->read[k])) return true;
+  return false;
+}
+
+/* An ELEM unit that a later stage reads, and that is dear or could not be computed again: it stays in a row buffer if
+   its row is short, else at home. */
+static bool is_kept(const Emit *e, const Unit *u) {
   const Group *g = &e->s->group[u->group];
-  if (u->cls != ANCHOR_ELEM || u->flops <= CHEAP) return false;
+  if (u->cls != ANCHOR_ELEM || (u->flops <= CHEAP && !reads_overwritten(e, u))) return false;
   for (int i = 0; i < g->nunit; i++) {
     const Unit *v = &e->s->unit[g->unit[i]];
     for (int k = 0; k < v->nread; k++)
@@ -144,7 +146,7 @@ static void find_homes(Emit *e) {
     Emission how = op_info(u->node->op)->emit;
     if (how == EMIT_CALL || how == EMIT_SCATTER || (how == EMIT_GEMM && g->provider == PROVIDER_BLAS))
       e->needs_home[i] = true;
-    if (kept(e, u) && row_size(g) > ROW_BUFFER) e->needs_home[i] = true;
+    if (is_kept(e, u) && row_size(g) > ROW_BUFFER) e->needs_home[i] = true;
   }
   e->direct = arena_array(s->arena, bool, e->f->nresult);
   for (int i = 0; i < e->f->nresult; i++) {
@@ -213,7 +215,7 @@ static void make_kernel(Emit *e, int group, int number) {
   for (int i = 0; i < g->nunit; i++) {
     const Unit *u = &e->s->unit[g->unit[i]];
     Anchor a = {.node = u->node, .cls = u->cls, .stage = u->stage};
-    a.keep = kept(e, u) && row_size(g) <= ROW_BUFFER;
+    a.keep = is_kept(e, u) && row_size(g) <= ROW_BUFFER;
     VEC_PUSH(p->arena, k->anchor, k->nanchor, k->anchor_cap, a);
     for (int j = k->nanchor - 1; j > 0 && anchor_before(&k->anchor[j], &k->anchor[j - 1]); j--) {
       Anchor t = k->anchor[j];
