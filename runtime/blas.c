@@ -1,5 +1,5 @@
-/* Matrix products and linear systems through OpenBLAS. In a file of its own: an executable that calls neither
-   does not link OpenBLAS (other files refer to rt_blas_* weakly). */
+/* Matrix products and linear systems through OpenBLAS. In a file of its own: an executable that
+   calls neither does not link OpenBLAS (other files refer to rt_blas_* weakly). */
 
 #include "runtime/blas.h"
 #include "runtime/mlo.h"
@@ -8,7 +8,8 @@
 #include <math.h>
 #include <string.h>
 
-/* LAPACK's Fortran interface, inside libopenblas; the last argument is the hidden length of `trans`. */
+/* LAPACK's Fortran interface, inside libopenblas; the last argument is the hidden length of
+ * `trans`. */
 void sgetrf_(const int *m, const int *n, float *a, const int *lda, int *pivot, int *info);
 void dgetrf_(const int *m, const int *n, double *a, const int *lda, int *pivot, int *info);
 void sgetrs_(const char *trans, const int *n, const int *nrhs, const float *a, const int *lda,
@@ -16,8 +17,8 @@ void sgetrs_(const char *trans, const int *n, const int *nrhs, const float *a, c
 void dgetrs_(const char *trans, const int *n, const int *nrhs, const double *a, const int *lda,
              const int *pivot, double *b, const int *ldb, int *info, size_t length);
 
-/* OpenBLAS built for OpenMP shares our threads. Any other build has a pool of its own whose threads fight
-   with ours for the cores: it gets one. */
+/* OpenBLAS built for OpenMP shares our threads. Any other build has a pool of its own whose threads
+   fight with ours for the cores: it gets one. */
 void rt_blas_start(void) {
   if (openblas_get_parallel() != 2) openblas_set_num_threads(1);
 }
@@ -36,8 +37,8 @@ const char *rt_blas_version(void) { return openblas_get_config(); }
 GEMM(mlo_gemm_f32, float, cblas_sgemm)
 GEMM(mlo_gemm_f64, double, cblas_dgemm)
 
-/* Row-major M is column-major M^T: its factors solve M x = b when they are applied transposed. The right-hand
-   sides need columns of their own, so b is transposed on its way in and out. */
+/* Row-major M is column-major M^T: its factors solve M x = b when they are applied transposed. The
+   right-hand sides need columns of their own, so b is transposed on its way in and out. */
 #define SOLVE(name, T, getrf, getrs)                                                               \
   int name(int64_t n, int64_t k, const T *m, const T *b, T *x, void *work) {                       \
     T *lu = work, *column = lu + n * n;                                                            \
@@ -47,8 +48,7 @@ GEMM(mlo_gemm_f64, double, cblas_dgemm)
     for (int64_t i = 0; i < n; i++)                                                                \
       for (int64_t j = 0; j < k; j++) column[j * n + i] = b[i * k + j];                            \
     getrf(&order, &order, lu, &order, pivot, &info);                                               \
-    if (info == 0)                                                                                 \
-      getrs("T", &order, &sides, lu, &order, pivot, column, &order, &info, 1);                     \
+    if (info == 0) getrs("T", &order, &sides, lu, &order, pivot, column, &order, &info, 1);        \
     for (int64_t i = 0; i < n; i++)                                                                \
       for (int64_t j = 0; j < k; j++) x[i * k + j] = info == 0 ? column[j * n + i] : (T)NAN;       \
     return info != 0;                                                                              \

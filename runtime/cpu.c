@@ -1,5 +1,5 @@
-/* What this machine's processor can do, by CPUID, and the floating-point mode of the threads. A feature counts
-   only where the operating system also saves its registers. */
+/* What this machine's processor can do, by CPUID, and the floating-point mode of the threads. A
+   feature counts only where the operating system also saves its registers. */
 
 #include "runtime/cpu.h"
 

@@ -1,5 +1,5 @@
-/* Tables of text (.csv, .csv.gz) become columns of numbers in the arena, one pass, one row in memory at a time.
-   zlib reads plain files through the same calls as compressed ones. */
+/* Tables of text (.csv, .csv.gz) become columns of numbers in the arena, one pass, one row in
+   memory at a time. zlib reads plain files through the same calls as compressed ones. */
 
 #include "runtime/csv.h"
 
@@ -69,8 +69,8 @@ static bool grow(RtCsv *t, RtErr *e) {
   return true;
 }
 
-/* One cell without the blanks around it; returns the character that ended it: ',', '\n' or -1 at the end of the
-   file; -2 on error. */
+/* One cell without the blanks around it; returns the character that ended it: ',', '\n' or -1 at
+   the end of the file; -2 on error. */
 static int read_cell(RtCsv *t, RtErr *e) {
   Reader *r = t->reader;
   if (!grow(t, e)) return -2;
@@ -81,7 +81,8 @@ static int read_cell(RtCsv *t, RtErr *e) {
   for (;;) {
     c = get(r);
     if (c == '"') {
-      if (quoted && peek(r) == '"') get(r);
+      if (quoted && peek(r) == '"')
+        get(r);
       else {
         quoted = !quoted;
         continue;
@@ -128,8 +129,8 @@ static int next_row(RtCsv *t, RtErr *e) {
     int end;
     while ((end = read_cell(t, e)) == ',')
       if (r->ncell == MAX_COLUMNS) {
-        rt_fail(e, RT_DATA, "%s: line %lld: more than %d columns", t->path,
-                (long long)r->line + 1, MAX_COLUMNS);
+        rt_fail(e, RT_DATA, "%s: line %lld: more than %d columns", t->path, (long long)r->line + 1,
+                MAX_COLUMNS);
         return -1;
       }
     if (end == -2) return -1;
@@ -139,8 +140,8 @@ static int next_row(RtCsv *t, RtErr *e) {
     if (end < 0 && empty) return 0;
     if (empty) continue;
     if (t->ncolumn && r->ncell != t->ncolumn) {
-      rt_fail(e, RT_DATA, "%s: line %lld: expected %d cells, found %d", t->path,
-              (long long)r->line, t->ncolumn, r->ncell);
+      rt_fail(e, RT_DATA, "%s: line %lld: expected %d cells, found %d", t->path, (long long)r->line,
+              t->ncolumn, r->ncell);
       return -1;
     }
     return 1;
@@ -153,8 +154,7 @@ static bool parse_number(const char *s, Number *out) {
   const char *p = s + (*s == '-' || *s == '+');
   int64_t v = 0;
   int digits = 0;
-  for (; isdigit((unsigned char)p[digits]) && digits < 18; digits++)
-    v = v * 10 + (p[digits] - '0');
+  for (; isdigit((unsigned char)p[digits]) && digits < 18; digits++) v = v * 10 + (p[digits] - '0');
   if (digits && p[digits] == 0) {
     *out = (Number){true, *s == '-' ? -v : v, 0};
     return true;
@@ -294,8 +294,8 @@ static bool store_row(RtCsv *t, RtTarget *target, const int *column, int width, 
   return true;
 }
 
-static bool load_rows(RtCsv *t, RtTarget *target, int ntarget, int *const *column,
-                      const int *width, RtErr *e) {
+static bool load_rows(RtCsv *t, RtTarget *target, int ntarget, int *const *column, const int *width,
+                      RtErr *e) {
   int64_t row = 0;
   int got;
   while ((got = next_row(t, e)) > 0) {

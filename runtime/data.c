@@ -1,5 +1,5 @@
-/* Data files: what they hold (the prober), and their arrays' way into the arena (the loader), one field after
-   another through a buffer of a few thousand elements. */
+/* Data files: what they hold (the prober), and their arrays' way into the arena (the loader), one
+   field after another through a buffer of a few thousand elements. */
 
 #include "runtime/data.h"
 
@@ -18,8 +18,8 @@ static FileKind kind_of(const char *path) {
   static const struct {
     const char *end;
     FileKind kind;
-  } known[] = {{".npz", FILE_ARRAYS}, {".npy", FILE_ARRAYS}, {".csv", FILE_TABLE},
-               {".csv.gz", FILE_TABLE}};
+  } known[] = {
+      {".npz", FILE_ARRAYS}, {".npy", FILE_ARRAYS}, {".csv", FILE_TABLE}, {".csv.gz", FILE_TABLE}};
   size_t n = strlen(path);
   for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
     size_t m = strlen(known[i].end);
@@ -34,8 +34,10 @@ static bool unknown_kind(const char *path, RtErr *e) {
 }
 
 static void array_label(char *text, size_t size, const char *path, const char *name) {
-  if (*name) snprintf(text, size, "%s: array `%.80s`", path, name);
-  else snprintf(text, size, "%s", path);
+  if (*name)
+    snprintf(text, size, "%s: array `%.80s`", path, name);
+  else
+    snprintf(text, size, "%s", path);
 }
 
 /* One chunk: reads, decodes, stores. place(k) is the row-major position of element first + k. */
@@ -159,7 +161,8 @@ bool rt_load(const MloSource *source, const char *path, const char *hint, unsign
   return ok;
 }
 
-/* An array that cannot be loaded is no reason to refuse the file's others: it only gets a problem. */
+/* An array that cannot be loaded is no reason to refuse the file's others: it only gets a problem.
+ */
 static bool probe_array(const RtArchive *a, int i, MloProbeArray *out, RtErr *e) {
   char label[512];
   RtErr trouble = {0};

@@ -4,8 +4,8 @@
 #include "runtime/error.h"
 #include "runtime/mlo.h"
 
-/* What a data file holds, found without reading the numbers (tables of text are read once for their rows). The
-   compiler binds dims with it. Files: .npz, .npy, .csv, .csv.gz. */
+/* What a data file holds, found without reading the numbers (tables of text are read once for their
+   rows). The compiler binds dims with it. Files: .npz, .npy, .csv, .csv.gz. */
 typedef struct MloProbeArray {
   const char *name; /* "" for the one array of a .npy file, and for columns without a header row */
   MloDType dtype;   /* the element type that fits the stored one best */
@@ -21,17 +21,19 @@ typedef struct MloProbe {
   char error[1400]; /* set where mlo_probe returned false */
 } MloProbe;
 
-/* False, with out->error ("train.npz: ..."), where the file cannot be read. Free the result in both cases. */
+/* False, with out->error ("train.npz: ..."), where the file cannot be read. Free the result in both
+ * cases. */
 bool mlo_probe(const char *path, MloProbe *out);
 void mlo_probe_free(MloProbe *p);
 
-/* The array that a field of the given name and rank, one of nfield fields of its source, loads from this file:
-   by name; the only array of a .npy file; columns of a table as csv.h says. False where there is none;
-   problem is set where it is there but cannot be loaded. The rank found may differ from the one asked for. */
+/* The array that a field of the given name and rank, one of nfield fields of its source, loads from
+   this file: by name; the only array of a .npy file; columns of a table as csv.h says. False where
+   there is none; problem is set where it is there but cannot be loaded. The rank found may differ
+   from the one asked for. */
 bool mlo_probe_field(const MloProbe *p, const char *name, int rank, int nfield, MloProbeArray *out);
 
-/* Loads and checks all fields of a source from `path` into the arena, through buffers of bounded size.
-   hint: appended where shapes differ, for what the user can do; may be "". */
+/* Loads and checks all fields of a source from `path` into the arena, through buffers of bounded
+   size. hint: appended where shapes differ, for what the user can do; may be "". */
 bool rt_load(const MloSource *source, const char *path, const char *hint, unsigned char *arena,
              RtErr *e);
 

@@ -1,5 +1,6 @@
-/* Messages of the runtime. Nothing here prints or exits: functions that can fail take an RtErr, fill it and
-   return false, and mlo_main turns the first one into a line on stderr and an exit code. */
+/* Messages of the runtime. Nothing here prints or exits: functions that can fail take an RtErr,
+   fill it and return false, and mlo_main turns the first one into a line on stderr and an exit
+   code. */
 
 #include "runtime/error.h"
 

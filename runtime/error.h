@@ -5,14 +5,7 @@
 #include <stddef.h>
 
 /* Exit codes of an executable. */
-enum {
-  RT_OK = 0,
-  RT_USAGE = 2,
-  RT_DATA = 3,
-  RT_DIVERGED = 4,
-  RT_DEVICE = 5,
-  RT_INTERRUPTED = 75
-};
+enum { RT_OK = 0, RT_USAGE = 2, RT_DATA = 3, RT_DIVERGED = 4, RT_DEVICE = 5, RT_INTERRUPTED = 75 };
 
 /* What went wrong, to be filled once by whoever sees it first; `code` is the exit code. */
 typedef struct RtErr {
@@ -24,7 +17,8 @@ typedef struct RtErr {
    `return rt_fail(e, RT_DATA, ...)`. */
 __attribute__((format(printf, 3, 4))) bool rt_fail(RtErr *e, int code, const char *format, ...);
 
-/* The candidate nearest to `name` by edit distance, or NULL where none is close enough to be meant. */
+/* The candidate nearest to `name` by edit distance, or NULL where none is close enough to be meant.
+ */
 const char *rt_nearest(const char *name, const char *const *candidate, int n);
 
 /* "[3, 4]" into text. */

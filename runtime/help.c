@@ -1,5 +1,5 @@
-/* What --help and --licenses print: everything that can be said about a program from its MloProgram, and what an
-   executable consists of. */
+/* What --help and --licenses print: everything that can be said about a program from its
+   MloProgram, and what an executable consists of. */
 
 #include "runtime/blas.h"
 #include "runtime/npy.h"
@@ -25,9 +25,12 @@ static void print_settings(const MloProgram *p) {
   for (int i = 0; i < p->nsetting; i++) {
     const MloSetting *s = &p->setting[i];
     printf("  %-28s %-4s = %.9g", s->name, rt_dtype_name(s->dtype), s->value);
-    if (!isinf(s->lo) && !isinf(s->hi)) printf("   from %.9g to %.9g", s->lo, s->hi);
-    else if (!isinf(s->lo)) printf("   at least %.9g", s->lo);
-    else if (!isinf(s->hi)) printf("   at most %.9g", s->hi);
+    if (!isinf(s->lo) && !isinf(s->hi))
+      printf("   from %.9g to %.9g", s->lo, s->hi);
+    else if (!isinf(s->lo))
+      printf("   at least %.9g", s->lo);
+    else if (!isinf(s->hi))
+      printf("   at most %.9g", s->hi);
     printf("\n");
   }
 }
@@ -73,26 +76,34 @@ static void print_bsd(const char *what, const char *holder) {
 }
 
 void rt_print_licenses(void) {
-  printf("mloc runtime\n"
-         "  Apache License 2.0. What mloc emits, and an executable as far as it is made of that, is\n"
-         "  its user's.\n\n");
+  printf(
+      "mloc runtime\n"
+      "  Apache License 2.0. What mloc emits, and an executable as far as it is made of that, is\n"
+      "  its user's.\n\n");
   if (rt_blas_version) print_bsd("OpenBLAS", "2011-2014, The OpenBLAS Project");
   print_bsd("libzip", "1999-2020 Dieter Baron and Thomas Klausner");
   print_bsd("Random123", "2010-2011, D. E. Shaw Research (where random numbers are drawn)");
   printf(
       "  Redistribution and use in source and binary forms, with or without modification, are\n"
-      "  permitted provided that redistributions retain or reproduce the copyright notice, this list\n"
+      "  permitted provided that redistributions retain or reproduce the copyright notice, this "
+      "list\n"
       "  of conditions and the following disclaimer, and that the names of the holders and\n"
-      "  contributors are not used to endorse or promote products derived from the software without\n"
-      "  permission. The software is provided by the copyright holders and contributors \"as is\",\n"
-      "  without any express or implied warranty; in no event shall they be liable for any damages\n"
+      "  contributors are not used to endorse or promote products derived from the software "
+      "without\n"
+      "  permission. The software is provided by the copyright holders and contributors \"as "
+      "is\",\n"
+      "  without any express or implied warranty; in no event shall they be liable for any "
+      "damages\n"
       "  arising in any way out of its use.\n\n"
-      "zlib\n  Copyright (c) 1995-2022 Jean-loup Gailly and Mark Adler. zlib licence: provided as is,\n"
+      "zlib\n  Copyright (c) 1995-2022 Jean-loup Gailly and Mark Adler. zlib licence: provided as "
+      "is,\n"
       "  free to use, alter and redistribute if the origin is not misrepresented.\n\n"
       "jansson\n  Copyright (c) 2009-2020 Petri Lehtinen. MIT licence.\n"
       "popt\n  Copyright (c) 1998 Red Hat Software. MIT (X11) licence.\n"
-      "  Permission is granted, free of charge, to deal in the software without restriction, subject\n"
-      "  to the notice being included in all copies. Provided as is, without warranty of any kind.\n\n"
+      "  Permission is granted, free of charge, to deal in the software without restriction, "
+      "subject\n"
+      "  to the notice being included in all copies. Provided as is, without warranty of any "
+      "kind.\n\n"
       "The C library (LGPL 2.1) and the compiler's OpenMP runtime (GPL 3 with the runtime library\n"
       "exception) are those of the system.\n");
 }

@@ -1,8 +1,8 @@
 #ifndef MLOC_RUNTIME_MLO_MATH_H
 #define MLOC_RUNTIME_MLO_MATH_H
 
-/* Elementary functions for generated code: `mlo_exp` of doubles (mlo_math64.h), `mlo_expf` of floats, and
-   the small helpers of both. Everything here is straight-line code that gcc and clang vectorize inside
+/* Elementary functions for generated code: `mlo_exp` of doubles (mlo_math64.h), `mlo_expf` of
+   floats, and the small helpers of both. Straight-line code that gcc and clang vectorize inside
    `#pragma omp simd` at -O2 -fno-math-errno -fno-trapping-math. Float functions are within 4 ulp
    (most within 2) over the whole range; infinities and NaN as in C's library. */
 
@@ -128,9 +128,9 @@ static inline float mlo_erff(float x) {
   return x == x ? y : x;
 }
 
-/* Sine (quarter = 0) or cosine (1), the argument reduced by multiples of pi/2 in double. Beyond 2^30, where
-   neighbouring floats are more than ten periods apart, the result is NaN rather than a number that
-   says nothing. */
+/* Sine (quarter = 0) or cosine (1), the argument reduced by multiples of pi/2 in double. Beyond
+   2^30, where neighbouring floats are more than ten periods apart, the result is NaN rather than a
+   number that says nothing. */
 static inline float mlo_circlef(float x, int32_t quarter) {
   double d = fabsf(x) < 0x1p30f ? (double)x : 0, k = rint(d * 0x1.45f306dc9c883p-1);
   double w = (d - k * 0x1.921fb4p+0) - k * 0x1.4442dp-24; /* upper parts of 23 bits: k takes 30 */
@@ -171,8 +171,8 @@ static inline float mlo_minf(float x, float z) { return ((x < z) | (x != x)) ? x
 static inline double mlo_max(double x, double z) { return ((x > z) | (x != x)) ? x : z; }
 static inline double mlo_min(double x, double z) { return ((x < z) | (x != x)) ? x : z; }
 
-/* Quotient rounded down and the remainder with the divisor's sign, as in Python. Integers: 0 where the divisor
-   is 0, and INT32_MIN by -1 wraps, so that no operand traps. */
+/* Quotient rounded down and the remainder with the divisor's sign, as in Python. Integers: 0 where
+   the divisor is 0, and INT32_MIN by -1 wraps, so that no operand traps. */
 static inline int32_t mlo_idiv_i32(int32_t x, int32_t z) {
   int32_t d = z == 0 || z == -1 ? 1 : z, q = x / d;
   q -= (x % d != 0) & ((x ^ d) < 0);

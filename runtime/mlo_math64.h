@@ -1,11 +1,12 @@
 #ifndef MLOC_RUNTIME_MLO_MATH64_H
 #define MLOC_RUNTIME_MLO_MATH64_H
 
-/* Elementary functions of doubles for generated code, and the bit-level helpers that both precisions
-   share. Straight-line polynomials without branches or tables, so that a loop around them vectorizes
-   without -ffast-math. At most 4 ulp over the whole range; infinities, NaN, overflow and underflow as in
-   C's own library, except that results below the smallest normal number may be flushed to zero where
-   the thread's flush-to-zero mode says so. sin, cos, erf and pow are the library's.
+/* Elementary functions of doubles for generated code, and the bit-level helpers that both
+   precisions share. Straight-line polynomials without branches or tables, so that a loop around
+   them vectorizes without -ffast-math. At most 4 ulp over the whole range; infinities, NaN,
+   overflow and underflow as in C's own library, except that results below the smallest normal
+   number may be flushed to zero where the thread's flush-to-zero mode says so. sin, cos, erf and
+   pow are the library's.
 
    Coefficients are interpolations at Chebyshev nodes, computed with 60 digits. */
 
@@ -40,8 +41,8 @@ static inline uint64_t mlo_f64_bits(double x) {
 /* 2^k for -1022 <= k <= 1023. */
 static inline double mlo_pow2(int64_t k) { return mlo_bits_f64((uint64_t)(k + 1023) << 52); }
 
-/* Cody and Waite: x = n ln 2 + r, |r| <= ln 2 / 2; returns exp(r) - 1 and sets n. The upper part of ln 2
-   has 40 bits, so that its product with n is exact. */
+/* Cody and Waite: x = n ln 2 + r, |r| <= ln 2 / 2; returns exp(r) - 1 and sets n. The upper part of
+   ln 2 has 40 bits, so that its product with n is exact. */
 static inline double mlo_reduced_expm1(double x, double *n) {
   double k = rint(x * 0x1.71547652b82fep+0);
   double r = (x - k * 0x1.62e42fefa2000p-1) - k * 0x1.9ef35793c7673p-41;

@@ -1,25 +1,47 @@
 #ifndef MLOC_RUNTIME_MLO_RANDOM_H
 #define MLOC_RUNTIME_MLO_RANDOM_H
 
-/* Counter-based random numbers for generated code: a value is a pure function of (seed, stream, step,
-   element), so that every pass over a batch, any number of threads and every device see the same. The
-   generator is Philox4x32-10 of Random123 with key (seed, stream) and counter (element low, element high,
-   step low, step high); words w0..w3 of its output make
+/* Counter-based random numbers for generated code: a value is a pure function of (seed, stream,
+   step, element), so that every pass over a batch, any number of threads and every device see the
+   same. The generator is Philox4x32-10 of Random123 with key (seed, stream) and counter (element
+   low, element high, step low, step high); words w0..w3 of its output make
 
-     uniform   ((w0:w1 >> 12) + 1/2) 2^-52    in the open interval (0, 1); f32 keeps w0's upper 23 bits
-     normal    sqrt(-2 log u) cos(2 pi v)     u from w0:w1 and v from w2:w3 (Box and Muller) */
+     uniform   ((w0:w1 >> 12) + 1/2) 2^-52    in the open interval (0, 1); f32 keeps w0's upper 23
+   bits normal    sqrt(-2 log u) cos(2 pi v)     u from w0:w1 and v from w2:w3 (Box and Muller) */
 
 #include "mlo_math.h"
 #include <Random123/philox.h>
 
-/* Inlined at any cost: only then do loops over elements vectorize. */
-__attribute__((always_inline)) static inline philox4x32_ctr_t
-mlo_philox(uint32_t seed, uint32_t stream, uint64_t step, uint64_t element) {
-  philox4x32_ctr_t c = {{(uint32_t)element, (uint32_t)(element >> 32), (uint32_t)step,
-                         (uint32_t)(step >> 32)}};
-  philox4x32_key_t k = {{seed, stream}};
-  return philox4x32(c, k);
+typedef struct MloWords {
+  uint32_t w0, w1, w2, w3;
+} MloWords;
+
+/* One round, on scalars: Random123's own function works on an array, which keeps loops over
+   elements from becoming vector code. Its multipliers and key increments; the tests compare the
+   two. */
+static inline MloWords mlo_philox_round(MloWords c, uint32_t k0, uint32_t k1) {
+  uint64_t a = (uint64_t)PHILOX_M4x32_0 * c.w0, b = (uint64_t)PHILOX_M4x32_1 * c.w2;
+  return (MloWords){(uint32_t)(b >> 32) ^ c.w1 ^ k0, (uint32_t)b, (uint32_t)(a >> 32) ^ c.w3 ^ k1,
+                    (uint32_t)a};
 }
+
+#define MLO_ROUND(c, r)                                                                            \
+  mlo_philox_round(c, seed + r##u * PHILOX_W32_0, stream + r##u * PHILOX_W32_1)
+static inline MloWords mlo_philox(uint32_t seed, uint32_t stream, uint64_t step, uint64_t element) {
+  MloWords c = {(uint32_t)element, (uint32_t)(element >> 32), (uint32_t)step,
+                (uint32_t)(step >> 32)};
+  c = MLO_ROUND(c, 0);
+  c = MLO_ROUND(c, 1);
+  c = MLO_ROUND(c, 2);
+  c = MLO_ROUND(c, 3);
+  c = MLO_ROUND(c, 4);
+  c = MLO_ROUND(c, 5);
+  c = MLO_ROUND(c, 6);
+  c = MLO_ROUND(c, 7);
+  c = MLO_ROUND(c, 8);
+  return MLO_ROUND(c, 9);
+}
+#undef MLO_ROUND
 
 static inline double mlo_unit(uint32_t high, uint32_t low) {
   return ((double)((((uint64_t)high << 32) | low) >> 12) + 0.5) * 0x1p-52;
@@ -29,25 +51,24 @@ static inline double mlo_unit(uint32_t high, uint32_t low) {
 static inline float mlo_unit32(uint32_t w) { return ((float)w + 0.5f) * 0x1p-32f; }
 
 static inline float mlo_uniformf(uint32_t seed, uint32_t stream, uint64_t step, uint64_t element) {
-  philox4x32_ctr_t w = mlo_philox(seed, stream, step, element);
-  return ((float)(w.v[0] >> 9) + 0.5f) * 0x1p-23f;
+  MloWords w = mlo_philox(seed, stream, step, element);
+  return ((float)(w.w0 >> 9) + 0.5f) * 0x1p-23f;
 }
 
 static inline double mlo_uniform(uint32_t seed, uint32_t stream, uint64_t step, uint64_t element) {
-  philox4x32_ctr_t w = mlo_philox(seed, stream, step, element);
-  return mlo_unit(w.v[0], w.v[1]);
+  MloWords w = mlo_philox(seed, stream, step, element);
+  return mlo_unit(w.w0, w.w1);
 }
 
 static inline float mlo_normalf(uint32_t seed, uint32_t stream, uint64_t step, uint64_t element) {
-  philox4x32_ctr_t w = mlo_philox(seed, stream, step, element);
-  return sqrtf(-2 * mlo_logf(mlo_unit32(w.v[0]))) *
-         mlo_cosf(0x1.921fb6p+2f * mlo_unit32(w.v[2]));
+  MloWords w = mlo_philox(seed, stream, step, element);
+  return sqrtf(-2 * mlo_logf(mlo_unit32(w.w0))) * mlo_cosf(0x1.921fb6p+2f * mlo_unit32(w.w2));
 }
 
 static inline double mlo_normal(uint32_t seed, uint32_t stream, uint64_t step, uint64_t element) {
-  philox4x32_ctr_t w = mlo_philox(seed, stream, step, element);
-  return sqrt(-2 * mlo_log(mlo_unit(w.v[0], w.v[1]))) *
-         mlo_cos(0x1.921fb54442d18p+2 * mlo_unit(w.v[2], w.v[3]));
+  MloWords w = mlo_philox(seed, stream, step, element);
+  return sqrt(-2 * mlo_log(mlo_unit(w.w0, w.w1))) *
+         mlo_cos(0x1.921fb54442d18p+2 * mlo_unit(w.w2, w.w3));
 }
 
 #endif

@@ -1,6 +1,6 @@
-/* The .npy format: the header's dictionary of element type, order and shape becomes an RtNpy, raw elements of
-   either byte order become int64 or double. A header may come from anywhere: every length is bounded
-   before it is used. */
+/* The .npy format: the header's dictionary of element type, order and shape becomes an RtNpy, raw
+   elements of either byte order become int64 or double. A header may come from anywhere: every
+   length is bounded before it is used. */
 
 #include "runtime/npy.h"
 
@@ -158,8 +158,10 @@ static bool parse_dict(const char *text, RtNpy *a, const char *label, RtErr *e) 
   }
   blanks(&c);
   if (!ok || seen != 7 || *c.at)
-    return rt_fail(e, RT_DATA, "%s: malformed .npy header: expected the keys descr, fortran_order "
-                               "and shape, found %.80s", label, text);
+    return rt_fail(e, RT_DATA,
+                   "%s: malformed .npy header: expected the keys descr, fortran_order "
+                   "and shape, found %.80s",
+                   label, text);
   return true;
 }
 
@@ -178,9 +180,10 @@ bool rt_npy_read_header(const RtStream *s, RtNpy *a, RtErr *e) {
   *a = (RtNpy){0};
   if (!rt_read(s, start, sizeof start, e)) return false;
   if (memcmp(start, "\x93NUMPY", 6) != 0)
-    return rt_fail(e, RT_DATA, "%s: not a .npy array: expected the bytes \\x93NUMPY at its start, "
-                               "found \\x%02x%02x%02x%02x", s->label, start[0], start[1], start[2],
-                   start[3]);
+    return rt_fail(e, RT_DATA,
+                   "%s: not a .npy array: expected the bytes \\x93NUMPY at its start, "
+                   "found \\x%02x%02x%02x%02x",
+                   s->label, start[0], start[1], start[2], start[3]);
   if (start[6] < 1 || start[6] > 3)
     return rt_fail(e, RT_DATA, "%s: expected .npy format version 1, 2 or 3, found %d", s->label,
                    start[6]);
@@ -254,8 +257,10 @@ bool rt_npy_decode(const RtNpy *a, const unsigned char *raw, int64_t n, RtNumber
   int shift = 64 - 8 * a->size;
   for (int64_t k = 0; k < n; k++, raw += a->size) {
     uint64_t w;
-    if (a->size == 8 && !a->big) memcpy(&w, raw, 8); /* this machine is little-endian */
-    else w = word(raw, a->size, a->big);
+    if (a->size == 8 && !a->big)
+      memcpy(&w, raw, 8); /* this machine is little-endian */
+    else
+      w = word(raw, a->size, a->big);
     if (a->kind == 'f') {
       out.f[k] = float_of(w, a->size);
     } else if (a->kind == 'i') {

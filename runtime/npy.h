@@ -4,8 +4,8 @@
 #include "runtime/error.h"
 #include "runtime/mlo.h"
 
-/* A source of bytes: a file, or an entry of an archive being inflated. read gives up to n bytes, 0 at the
-   end, negative on failure. */
+/* A source of bytes: a file, or an entry of an archive being inflated. read gives up to n bytes, 0
+   at the end, negative on failure. */
 typedef struct RtStream {
   void *handle;
   int64_t (*read)(void *handle, void *buffer, uint64_t n);
@@ -27,16 +27,16 @@ typedef struct RtNpy {
 /* Reads exactly n bytes; fails with "ends after .. bytes" where there are fewer. */
 bool rt_read(const RtStream *s, void *buffer, uint64_t n, RtErr *e);
 
-/* Reads and checks a header (format versions 1 to 3). Never trusts a size: shapes are checked for overflow,
-   headers have at most 64 KiB. */
+/* Reads and checks a header (format versions 1 to 3). Never trusts a size: shapes are checked for
+   overflow, headers have at most 64 KiB. */
 bool rt_npy_read_header(const RtStream *s, RtNpy *out, RtErr *e);
 
-/* Writes a version 1 header for a C-order array of the type into text (at least 256 bytes); returns its
-   length, a multiple of 64. */
+/* Writes a version 1 header for a C-order array of the type into text (at least 256 bytes); returns
+   its length, a multiple of 64. */
 size_t rt_npy_write_header(char *text, MloDType dtype, int rank, const int64_t *dim);
 
-/* Decodes n elements of raw bytes. Integers and bools go to out.i, floats to out.f. False where an unsigned
-   64-bit value does not fit int64 (its index goes to *bad). */
+/* Decodes n elements of raw bytes. Integers and bools go to out.i, floats to out.f. False where an
+   unsigned 64-bit value does not fit int64 (its index goes to *bad). */
 typedef union RtNumbers {
   int64_t *i;
   double *f;

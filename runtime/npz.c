@@ -1,6 +1,6 @@
-/* Opens .npz archives (through libzip) and .npy files and hands out each array as a stream of bytes. Archives
-   are not believed: duplicate names, encrypted or damaged entries and sizes that contradict the
-   declared shape are errors before anything is allocated. */
+/* Opens .npz archives (through libzip) and .npy files and hands out each array as a stream of
+   bytes. Archives are not believed: duplicate names, encrypted or damaged entries and sizes that
+   contradict the declared shape are errors before anything is allocated. */
 
 #include "runtime/npz.h"
 
@@ -94,8 +94,8 @@ void rt_archive_close(RtArchive *a) {
 
 static bool open_entry(const RtArchive *a, int i, RtArrayFile *out, RtErr *e) {
   zip_stat_t st;
-  if (zip_stat_index(a->zip, (zip_uint64_t)a->entry[i], 0, &st) == 0 && (st.valid & ZIP_STAT_SIZE) &&
-      st.size <= INT64_MAX)
+  if (zip_stat_index(a->zip, (zip_uint64_t)a->entry[i], 0, &st) == 0 &&
+      (st.valid & ZIP_STAT_SIZE) && st.size <= INT64_MAX)
     out->file = zip_fopen_index(a->zip, (zip_uint64_t)a->entry[i], 0);
   if (!out->file)
     return rt_fail(e, RT_DATA, "%s: cannot be read: %s", out->stream.label, zip_strerror(a->zip));
@@ -125,8 +125,10 @@ bool rt_array_open(const RtArchive *a, int i, const char *label, RtArrayFile *ou
 
 void rt_array_close(RtArrayFile *f) {
   if (!f->file) return;
-  if (f->zipped) zip_fclose(f->file);
-  else fclose(f->file);
+  if (f->zipped)
+    zip_fclose(f->file);
+  else
+    fclose(f->file);
   f->file = NULL;
 }
 

@@ -6,8 +6,8 @@
 /* A .npz archive, or a .npy file seen as an archive of one array without a name. */
 typedef struct RtArchive {
   const char *path;
-  void *zip;  /* NULL for .npy */
-  int n;      /* arrays */
+  void *zip;   /* NULL for .npy */
+  int n;       /* arrays */
   char **name; /* without ".npy"; names are unique */
   int64_t *entry;
 } RtArchive;
@@ -15,8 +15,8 @@ typedef struct RtArchive {
 bool rt_archive_open(RtArchive *a, const char *path, RtErr *e);
 void rt_archive_close(RtArchive *a);
 
-/* An array being read. label is kept, not copied. `bytes` is what the archive says that the array has
-   in all, header included. */
+/* An array being read. label is kept, not copied. `bytes` is what the archive says that the array
+   has in all, header included. */
 typedef struct RtArrayFile {
   RtStream stream;
   int64_t bytes;

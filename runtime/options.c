@@ -1,4 +1,5 @@
-/* The command line becomes an RtOptions: popt splits it, every name and value is checked against the program. */
+/* The command line becomes an RtOptions: popt splits it, every name and value is checked against
+ * the program. */
 
 #include "runtime/options.h"
 
@@ -49,8 +50,8 @@ static bool parse_integer(const char *option, const char *text, int64_t lo, int6
   errno = 0;
   long long v = strtoll(text, &end, 10);
   if (*text == 0 || *end || errno || v < lo || v > hi)
-    return rt_fail(e, RT_USAGE, "--%s: expected an integer from %lld to %lld, found `%.60s`", option,
-                   (long long)lo, (long long)hi, text);
+    return rt_fail(e, RT_USAGE, "--%s: expected an integer from %lld to %lld, found `%.60s`",
+                   option, (long long)lo, (long long)hi, text);
   *out = v;
   return true;
 }
@@ -164,8 +165,10 @@ static bool take_option(int code, char *text, const MloProgram *p, RtOptions *o,
   case OPT_PROGRESS: return parse_progress(text, o, e);
   case OPT_DEVICE:
     if (strcmp(text, "cpu") == 0) return true;
-    return rt_fail(e, RT_DEVICE, "--device %.60s: this executable was built for the CPU alone; "
-                                 "run it with --device cpu", text);
+    return rt_fail(e, RT_DEVICE,
+                   "--device %.60s: this executable was built for the CPU alone; "
+                   "run it with --device cpu",
+                   text);
   case OPT_QUIET: o->quiet = true; return true;
   case OPT_VERBOSE: o->verbose = true; return true;
   case OPT_LICENSES: o->action = ACTION_LICENSES; return true;

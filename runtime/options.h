@@ -26,7 +26,8 @@ typedef struct RtOptions {
   char **data;     /* file given for each source, or NULL */
 } RtOptions;
 
-/* Errors: unknown options, names and values out of range (RT_USAGE), a device that is not there (RT_DEVICE). */
+/* Errors: unknown options, names and values out of range (RT_USAGE), a device that is not there
+ * (RT_DEVICE). */
 bool rt_options_parse(int argc, char **argv, const MloProgram *p, RtOptions *out, RtErr *e);
 void rt_options_free(const MloProgram *p, RtOptions *o);
 

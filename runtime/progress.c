@@ -1,5 +1,5 @@
-/* How a run looks while it goes: a bar that is redrawn on a terminal, one plain line or one JSON object a report
-   elsewhere. All of it on stderr, so that stdout holds results only. */
+/* How a run looks while it goes: a bar that is redrawn on a terminal, one plain line or one JSON
+   object a report elsewhere. All of it on stderr, so that stdout holds results only. */
 
 #include "runtime/run.h"
 
@@ -46,8 +46,10 @@ static void eta_text(const MloRun *run, char *text, size_t size) {
   double r = rate(run), left = r > 0 ? (double)(run->option.steps - run->step) / r : 0;
   long s = left < 1e8 ? lrint(left) : 0;
   text[0] = 0;
-  if (r > 0 && s >= 3600) snprintf(text, size, "  ETA %ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
-  else if (r > 0) snprintf(text, size, "  ETA %ld:%02ld", s / 60, s % 60);
+  if (r > 0 && s >= 3600)
+    snprintf(text, size, "  ETA %ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
+  else if (r > 0)
+    snprintf(text, size, "  ETA %ld:%02ld", s / 60, s % 60);
 }
 
 static void draw_bar(MloRun *run) {
@@ -80,8 +82,10 @@ static void print_json(const MloRun *run) {
   fprintf(stderr, "{\"step\": %lld, \"steps\": %lld, \"seconds\": %.3f", (long long)run->step,
           (long long)run->option.steps, rt_now() - run->begin);
   for (int i = 0; i < p->nmetric; i++) {
-    if (isfinite(v[i])) fprintf(stderr, ", \"%s\": %.17g", p->metric[i].name, v[i]);
-    else fprintf(stderr, ", \"%s\": null", p->metric[i].name);
+    if (isfinite(v[i]))
+      fprintf(stderr, ", \"%s\": %.17g", p->metric[i].name, v[i]);
+    else
+      fprintf(stderr, ", \"%s\": null", p->metric[i].name);
   }
   fprintf(stderr, "}\n");
 }

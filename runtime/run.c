@@ -1,5 +1,5 @@
-/* One run of a compiled program: options, data into the arena, the schedule, what it leaves behind. The
-   generated code calls back once a step (mlo_due, mlo_report, mlo_tick). */
+/* One run of a compiled program: options, data into the arena, the schedule, what it leaves behind.
+   The generated code calls back once a step (mlo_due, mlo_report, mlo_tick). */
 
 #define _GNU_SOURCE
 #include "runtime/run.h"
@@ -62,7 +62,8 @@ bool mlo_due(MloRun *run, int64_t step) {
 
 int mlo_report(MloRun *run, int64_t step) {
   const MloProgram *p = run->program;
-  RtErr trouble = {0}; /* a disk that is full now may have room at the end, when all is written again */
+  RtErr trouble = {
+      0}; /* a disk that is full now may have room at the end, when all is written again */
   run->step = step;
   if (!rt_rows_add(run, step)) return run->err.code;
   rt_progress_row(run);
@@ -71,7 +72,10 @@ int mlo_report(MloRun *run, int64_t step) {
     double v = rt_metric_value(run, i);
     if (isfinite(v)) continue;
     rt_fail(&run->err, RT_DIVERGED, "diverged: metric `%s` is %s at step %lld", p->metric[i].name,
-            isnan(v) ? "NaN" : v > 0 ? "+inf" : "-inf", (long long)step);
+            isnan(v) ? "NaN"
+            : v > 0  ? "+inf"
+                     : "-inf",
+            (long long)step);
     return RT_DIVERGED;
   }
   return stop_status(run, step);
@@ -114,8 +118,10 @@ static bool load_source(MloRun *run, int i, RtErr *e) {
   char *path = malloc(n), hint[600];
   if (!path) return rt_fail(e, RT_DATA, "out of memory");
   snprintf(path, n, "%s%s%s", in_dir ? p->dir : "", in_dir ? "/" : "", file);
-  snprintf(hint, sizeof hint, "\n  sizes are fixed when a program is compiled; rebuild with: mloc "
-                              "build %.200s --data %.60s=%.200s", p->source, s->name, path);
+  snprintf(hint, sizeof hint,
+           "\n  sizes are fixed when a program is compiled; rebuild with: mloc "
+           "build %.200s --data %.60s=%.200s",
+           p->source, s->name, path);
   RtErr trouble = {0};
   double begin = rt_now();
   bool ok = rt_load(s, path, hint, run->arena, &trouble);
@@ -144,8 +150,10 @@ static bool check_program(const MloProgram *p, RtErr *e) {
     return rt_fail(e, RT_DEVICE, "built for version %u of the runtime, linked with %d", p->abi,
                    MLO_ABI);
   if (!rt_cpu_has(p->arch, missing, sizeof missing))
-    return rt_fail(e, RT_DEVICE, "built for %.40s, but this CPU lacks %s; rebuild with: mloc build "
-                                 "%s --march=x86-64", p->arch, missing, p->source);
+    return rt_fail(e, RT_DEVICE,
+                   "built for %.40s, but this CPU lacks %s; rebuild with: mloc build "
+                   "%s --march=x86-64",
+                   p->arch, missing, p->source);
   return true;
 }
 
@@ -218,12 +226,16 @@ int mlo_main(int argc, char **argv, const MloProgram *p) {
   MloRun run = {.program = p};
   RtErr e = {0};
   int status = 0;
-  if (!rt_options_parse(argc, argv, p, &run.option, &e)) status = say(p, &e);
-  else if (run.option.action == ACTION_HELP) rt_print_help(p);
-  else if (run.option.action == ACTION_LICENSES) rt_print_licenses();
+  if (!rt_options_parse(argc, argv, p, &run.option, &e))
+    status = say(p, &e);
+  else if (run.option.action == ACTION_HELP)
+    rt_print_help(p);
+  else if (run.option.action == ACTION_LICENSES)
+    rt_print_licenses();
   else if (run.option.action == ACTION_VERSION)
     printf("%s (mloc %s, program %s)\n", p->name, p->version, p->hash);
-  else status = run_program(&run);
+  else
+    status = run_program(&run);
   rt_options_free(p, &run.option);
   if (fflush(stdout) != 0 && status == 0) {
     perror(p->name);

@@ -7,8 +7,8 @@
 #include <signal.h>
 #include <stdatomic.h>
 
-/* SIGINT and SIGTERM wait in a thread of their own, so that no handler and no global is needed: the first sets
-   `stop`, the second ends the process as the signal would have. */
+/* SIGINT and SIGTERM wait in a thread of their own, so that no handler and no global is needed: the
+   first sets `stop`, the second ends the process as the signal would have. */
 typedef struct RtSignals {
   pthread_t thread;
   sigset_t set, before;
@@ -40,9 +40,9 @@ struct MloRun {
   RtOptions option;
   unsigned char *arena;
   int nthread;
-  double begin;      /* monotonic seconds when the schedule began */
-  char started[32];  /* UTC, ISO 8601 */
-  int64_t step;      /* the last one seen */
+  double begin;     /* monotonic seconds when the schedule began */
+  char started[32]; /* UTC, ISO 8601 */
+  int64_t step;     /* the last one seen */
   RtSignals signals;
   RtProgress progress;
   RtRows rows;
@@ -61,8 +61,9 @@ void rt_progress_end(MloRun *run);
 bool rt_rows_add(MloRun *run, int64_t step);
 double rt_metric_value(const MloRun *run, int i);
 
-/* The run directory. rt_dir_check makes the folder where it does not exist and tries whether it can be written and
-   has room for the results; rt_dir_begin removes an older run's files and writes the first run.json. */
+/* The run directory. rt_dir_check makes the folder where it does not exist and tries whether it can
+   be written and has room for the results; rt_dir_begin removes an older run's files and writes the
+   first run.json. */
 bool rt_dir_check(const MloProgram *p, const RtOptions *o, RtErr *e);
 bool rt_dir_begin(MloRun *run, RtErr *e);
 bool rt_dir_metrics(MloRun *run, RtErr *e);

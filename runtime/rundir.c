@@ -1,5 +1,5 @@
-/* The run directory: metrics.csv, run.json and final.npz. It is tried out before the first step, so that hours of
-   work do not end in "permission denied". */
+/* The run directory: metrics.csv, run.json and final.npz. It is tried out before the first step, so
+   that hours of work do not end in "permission denied". */
 
 #include "runtime/blas.h"
 #include "runtime/cpu.h"
@@ -67,8 +67,10 @@ bool rt_dir_check(const MloProgram *p, const RtOptions *o, RtErr *e) {
   if (!ok) return rt_fail(e, RT_USAGE, "--out %s: %s", o->out, trouble.text);
   uint64_t needed = rt_npz_bytes(p->array, p->narray) + (1 << 16);
   if (statvfs(o->out, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < needed)
-    return rt_fail(e, RT_USAGE, "--out %s: the disk is full: the results need %llu bytes, %llu are "
-                                "free", o->out, (unsigned long long)needed,
+    return rt_fail(e, RT_USAGE,
+                   "--out %s: the disk is full: the results need %llu bytes, %llu are "
+                   "free",
+                   o->out, (unsigned long long)needed,
                    (unsigned long long)((uint64_t)fs.f_bavail * fs.f_frsize));
   return true;
 }
@@ -175,18 +177,33 @@ bool rt_dir_metrics(MloRun *run, RtErr *e) {
   return ok;
 }
 
-bool rt_dir_end(MloRun *run, int status, RtErr *e) {
+/* Where the run directory fails at the end (a disk that filled up meanwhile), the results go to the
+   folder for temporary files, and the message says so. */
+static bool write_arrays(const MloRun *run, RtErr *e) {
   const MloProgram *p = run->program;
+  const char *tmp = getenv("TMPDIR");
+  char other[512];
+  RtErr trouble = {0}, more = {0};
+  char *path = join(run->option.out, "final.npz");
+  bool ok = path ? rt_write_npz(path, p->array, p->narray, run->arena, &trouble)
+                 : rt_fail(&trouble, RT_DATA, "out of memory");
+  free(path);
+  if (ok) return true;
+  snprintf(other, sizeof other, "%.300s/%.80s-%ld.final.npz", tmp ? tmp : "/tmp", p->name,
+           (long)getpid());
+  if (rt_write_npz(other, p->array, p->narray, run->arena, &more))
+    return rt_fail(e, RT_DATA, "%s; it was saved as %s", trouble.text, other);
+  return rt_fail(e, RT_DATA, "%s", trouble.text);
+}
+
+bool rt_dir_end(MloRun *run, int status, RtErr *e) {
   const char *word = status == RT_OK            ? "ok"
                      : status == RT_INTERRUPTED ? "interrupted"
                      : status == RT_DIVERGED    ? "diverged"
                                                 : "failed";
   bool keep = status == RT_OK || status == RT_INTERRUPTED;
-  char *path = join(run->option.out, "final.npz");
-  bool ok = rt_dir_metrics(run, e);
-  if (!path) ok = rt_fail(e, RT_DATA, "out of memory");
-  if (path && keep && !rt_write_npz(path, p->array, p->narray, run->arena, e)) ok = false;
-  free(path);
+  bool ok = !keep || write_arrays(run, e);
+  if (!rt_dir_metrics(run, e)) ok = false;
   if (!write_json(run, ok ? word : "output failed", ok ? status : e->code, e)) ok = false;
   return ok;
 }

@@ -1,5 +1,6 @@
-/* One loaded number on its way into the arena: conversion to the field's element type with range checks, and
-   the promise of its `in` clause. Whatever is wrong is reported with its place and both sides. */
+/* One loaded number on its way into the arena: conversion to the field's element type with range
+   checks, and the promise of its `in` clause. Whatever is wrong is reported with its place and both
+   sides. */
 
 #include "runtime/store.h"
 
@@ -37,7 +38,8 @@ static bool wrong(const RtTarget *t, int64_t at, const char *expected, const cha
   return rt_fail(e, RT_DATA, "%s%s: expected %s, found %s", t->label, where, expected, found);
 }
 
-/* Bounds are compared as the field's own type holds them: 0.1 in a file of f32 lies in box(0, 0.1). */
+/* Bounds are compared as the field's own type holds them: 0.1 in a file of f32 lies in box(0, 0.1).
+ */
 static bool inside(const MloField *f, double v) {
   double lo = f->lo, hi = f->hi;
   if (f->dtype == MLO_F32) {

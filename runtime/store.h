@@ -13,8 +13,9 @@ typedef struct RtTarget {
   int64_t line;        /* line of a text file, 0 where there is none */
 } RtTarget;
 
-/* Converts v to the field's element type, checks it and stores it as row-major element `at`. Errors: not
-   finite, not an integer, out of the type's range, outside what the field's `in` clause promises. */
+/* Converts v to the field's element type, checks it and stores it as row-major element `at`.
+   Errors: not finite, not an integer, out of the type's range, outside what the field's `in` clause
+   promises. */
 bool rt_store_float(const RtTarget *t, int64_t at, double v, RtErr *e);
 bool rt_store_int(const RtTarget *t, int64_t at, int64_t v, RtErr *e);
 

@@ -1,5 +1,5 @@
-/* Everything that a run leaves on disk: small text files and the .npz archive of its arrays. Write, then
-   rename; so a reader never sees half of a file. */
+/* Everything that a run leaves on disk: small text files and the .npz archive of its arrays. Write,
+   then rename; so a reader never sees half of a file. */
 
 #include "runtime/write.h"
 
@@ -62,8 +62,8 @@ uint64_t rt_npz_bytes(const MloArray *array, int n) {
 
 enum { HEADER = 256 };
 
-/* The entry is header and data as two fragments: nothing of the arena is copied. 1 January 1980 is the
-   first day that the format knows. */
+/* The entry is header and data as two fragments: nothing of the arena is copied. 1 January 1980 is
+   the first day that the format knows. */
 static bool add_array(zip_t *zip, const MloArray *a, const unsigned char *arena, char *header) {
   char name[512];
   zip_uint64_t size = array_bytes(a);

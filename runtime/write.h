@@ -4,11 +4,12 @@
 #include "runtime/error.h"
 #include "runtime/mlo.h"
 
-/* Files appear whole: they are written under another name in the same folder and renamed. On failure the old file
-   stays and no temporary one is left. */
+/* Files appear whole: they are written under another name in the same folder and renamed. On
+   failure the old file stays and no temporary one is left. */
 bool rt_write_file(const char *path, const char *text, size_t n, RtErr *e);
 
-/* Arrays of the arena as a .npz archive, stored without compression, the same bytes for the same arrays. */
+/* Arrays of the arena as a .npz archive, stored without compression, the same bytes for the same
+ * arrays. */
 bool rt_write_npz(const char *path, const MloArray *array, int n, const unsigned char *arena,
                   RtErr *e);
 

@@ -1,6 +1,7 @@
-/* The data readers on damaged files: valid .npy, .npz, .csv and .csv.gz files with bytes changed, cut, doubled
-   or replaced by chosen ones, the same ones every time, for about two seconds. A reader may refuse with a
-   message or accept; it must not crash, hang or write outside its fields (guard bytes stand around them). */
+/* The data readers on damaged files: valid .npy, .npz, .csv and .csv.gz files with bytes changed,
+   cut, doubled or replaced by chosen ones, the same ones every time, for about two seconds. A
+   reader may refuse with a message or accept; it must not crash, hang or write outside its fields
+   (guard bytes stand around them). */
 
 #include "unit/test_files.h"
 
@@ -71,8 +72,13 @@ static size_t mutate(char *bytes, size_t n, uint64_t *s) {
 
 static void try_file(const char *path) {
   unsigned char memory[2 * GUARD + SPACE];
-  MloField f = {.name = "x", .dtype = MLO_F32, .rank = 2, .dim = {ROWS, COLUMNS},
-                .check = MLO_BOX, .lo = -100, .hi = 100};
+  MloField f = {.name = "x",
+                .dtype = MLO_F32,
+                .rank = 2,
+                .dim = {ROWS, COLUMNS},
+                .check = MLO_BOX,
+                .lo = -100,
+                .hi = 100};
   MloSource s = {"s", path, 1, &f};
   MloProbe p;
   MloProbeArray a;

@@ -69,7 +69,7 @@ static void test_build(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_gemm), cmocka_unit_test(test_solve), cmocka_unit_test(test_build)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_gemm), cmocka_unit_test(test_solve),
+                                     cmocka_unit_test(test_build)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* Tables of text: columns by name and by number, quotes, line ends, compressed files, and wrong ones. */
+/* Tables of text: columns by name and by number, quotes, line ends, compressed files, and wrong
+ * ones. */
 
 #include "test_files.h"
 
@@ -23,12 +24,19 @@ static void test_by_name(void **state) {
     float z[3];
   } out;
   MloField f[] = {{.name = "x", .dtype = MLO_F32, .rank = 2, .dim = {3, 2}},
-                  {.name = "y", .dtype = MLO_I32, .rank = 1, .dim = {3}, .offset = 24,
-                   .check = MLO_RANGE, .lo = 0, .hi = 3},
+                  {.name = "y",
+                   .dtype = MLO_I32,
+                   .rank = 1,
+                   .dim = {3},
+                   .offset = 24,
+                   .check = MLO_RANGE,
+                   .lo = 0,
+                   .hi = 3},
                   {.name = "z", .dtype = MLO_F32, .rank = 1, .dim = {3}, .offset = 36}};
   static const char *const text[] = {
       "x0,y,name,x1,z\n1,0,a,2,0.5\n3,1,b,4,1e-3\n5,2.0,c,6,-7\n",
-      "\xef\xbb\xbfz , y,\"x_1\",x_0,name\r\n.5,0, 2,1,\"a,\"\"b\"\r\n\r\n1e-3,1,4,3,\r\n-7,2,6,5,\"x\ny\"",
+      "\xef\xbb\xbfz , y,\"x_1\",x_0,name\r\n.5,0, "
+      "2,1,\"a,\"\"b\"\r\n\r\n1e-3,1,4,3,\r\n-7,2,6,5,\"x\ny\"",
   };
   folder_file(&d, "a.csv", path);
   for (int i = 0; i < 2; i++) {
@@ -153,8 +161,8 @@ static void test_probe(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_by_name),      cmocka_unit_test(test_all_columns),
-      cmocka_unit_test(test_compressed),   cmocka_unit_test(test_wrong_tables),
+      cmocka_unit_test(test_by_name),    cmocka_unit_test(test_all_columns),
+      cmocka_unit_test(test_compressed), cmocka_unit_test(test_wrong_tables),
       cmocka_unit_test(test_probe),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* Readers of .npy and .npz: types, byte orders, Fortran order, checks, and what is said about wrong files. */
+/* Readers of .npy and .npz: types, byte orders, Fortran order, checks, and what is said about wrong
+ * files. */
 
 #define _GNU_SOURCE
 #include "test_files.h"
@@ -54,7 +55,9 @@ static void test_types(void **state) {
   check_type("<f4", (float[]){1, -2, 0.5f}, 12, 1, -2, 0.5);
   check_type(">f4", (uint8_t[]){0x3f, 0x80, 0, 0, 0xc0, 0, 0, 0, 0, 0, 0, 0}, 12, 1, -2, 0);
   check_type("<f8", (double[]){0.1, -2, 1e300}, 24, 0.1, -2, 1e300);
-  check_type(">f8", (uint8_t[]){0x3f, 0xf0, 0, 0, 0, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 24, 1, 2, 0);
+  check_type(">f8", (uint8_t[]){0x3f, 0xf0, 0, 0, 0, 0, 0, 0, 0x40, 0, 0, 0,
+                                0,    0,    0, 0, 0, 0, 0, 0, 0,    0, 0, 0},
+             24, 1, 2, 0);
 }
 
 static void test_fortran_order(void **state) {
@@ -83,10 +86,13 @@ static void test_malformed_headers(void **state) {
     size_t n;
     const char *message;
   } c[] = {
-      {"{'descr': '<f4', 'fortran_order': False, 'shape': (3,)}", 8, "truncated: its shape needs 12 bytes, found 8"},
+      {"{'descr': '<f4', 'fortran_order': False, 'shape': (3,)}", 8,
+       "truncated: its shape needs 12 bytes, found 8"},
       {"{'descr': '<f4', 'fortran_order': False, 'shape': (3,)}", 16, "needs 12 bytes, found 16"},
-      {"{'descr': '<f4', 'fortran_order': False, 'shape': (4,)}", 16, "expected shape [N = 3], found [4]"},
-      {"{'descr': '<f4', 'fortran_order': False, 'shape': ()}", 4, "expected shape [N = 3], found []"},
+      {"{'descr': '<f4', 'fortran_order': False, 'shape': (4,)}", 16,
+       "expected shape [N = 3], found [4]"},
+      {"{'descr': '<f4', 'fortran_order': False, 'shape': ()}", 4,
+       "expected shape [N = 3], found []"},
       {"{'descr': '<f4', 'fortran_order': False, 'shape': (3,), 'shape': (3,)}", 12, "malformed"},
       {"{'descr': '<f4', 'fortran_order': False}", 12, "malformed"},
       {"{'descr': '<f4', 'fortran_order': Maybe, 'shape': (3,)}", 12, "malformed"},
@@ -98,9 +104,12 @@ static void test_malformed_headers(void **state) {
       {"{'descr': '<c8', 'fortran_order': False, 'shape': (3,)}", 24, "found `<c8`"},
       {"{'descr': '<f16', 'fortran_order': False, 'shape': (3,)}", 48, "found `<f16`"},
       {"{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (3,)}", 12, "not supported"},
-      {"{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296)}", 12, "overflows"},
-      {"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,)}", 12, "malformed"},
-      {"{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,3)}", 12, "more than 6 dimensions"},
+      {"{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296)}", 12,
+       "overflows"},
+      {"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,)}", 12,
+       "malformed"},
+      {"{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,3)}", 12,
+       "more than 6 dimensions"},
   };
   Folder d = folder_make();
   char path[512], zeros[128] = {0};
@@ -153,15 +162,24 @@ static void test_checks(void **state) {
     const char *message; /* NULL: accepted */
   } c[] = {
       {"f", {0, 1}, {.dtype = MLO_F32, .check = MLO_BOX, .lo = 0, .hi = 1}, NULL},
-      {"f", {0, 1.5}, {.dtype = MLO_F32, .check = MLO_BOX, .lo = 0, .hi = 1}, "row 1: expected a value in box(0, 1), found 1.5"},
+      {"f",
+       {0, 1.5},
+       {.dtype = MLO_F32, .check = MLO_BOX, .lo = 0, .hi = 1},
+       "row 1: expected a value in box(0, 1), found 1.5"},
       {"f", {0, 0.1}, {.dtype = MLO_F32, .check = MLO_BOX, .lo = 0, .hi = 0.1}, NULL},
       {"f", {NAN, 1}, {.dtype = MLO_F32}, "row 0: expected a finite number, found nan"},
       {"f", {1, -INFINITY}, {.dtype = MLO_F64}, "row 1: expected a finite number, found -inf"},
-      {"f", {1, 1e39}, {.dtype = MLO_F32}, "row 1: expected a number within the range of f32, found 1e+39"},
+      {"f",
+       {1, 1e39},
+       {.dtype = MLO_F32},
+       "row 1: expected a number within the range of f32, found 1e+39"},
       {"f", {1, 1e10}, {.dtype = MLO_I32}, "row 1: expected an integer within the range of i32"},
       {"f", {1, 2.5}, {.dtype = MLO_I32}, "row 1: expected an integer (i32), found 2.5"},
       {"f", {1, 2}, {.dtype = MLO_BOOL}, "row 1: expected 0 or 1 (bool), found 2"},
-      {"i", {0, 12}, {.dtype = MLO_I32, .check = MLO_RANGE, .lo = 0, .hi = 10}, "row 1: expected a value in range(0, 10), found 12"},
+      {"i",
+       {0, 12},
+       {.dtype = MLO_I32, .check = MLO_RANGE, .lo = 0, .hi = 10},
+       "row 1: expected a value in range(0, 10), found 12"},
       {"i", {0, 10}, {.dtype = MLO_I32, .check = MLO_RANGE, .lo = 0, .hi = 10}, "found 10"},
       {"i", {0, 9}, {.dtype = MLO_I32, .check = MLO_RANGE, .lo = 0, .hi = 10}, NULL},
       {"i", {0, -1}, {.dtype = MLO_F32, .check = MLO_RANGE, .lo = 0, .hi = 10}, "found -1"},
@@ -179,8 +197,9 @@ static void test_checks(void **state) {
     f.name = "x";
     f.rank = 1;
     f.dim[0] = 2;
-    write_npy(path, *c[i].descr == 'i' ? "{'descr': '<i8', 'fortran_order': False, 'shape': (2,)}"
-                                       : "{'descr': '<f8', 'fortran_order': False, 'shape': (2,)}",
+    write_npy(path,
+              *c[i].descr == 'i' ? "{'descr': '<i8', 'fortran_order': False, 'shape': (2,)}"
+                                 : "{'descr': '<f8', 'fortran_order': False, 'shape': (2,)}",
               *c[i].descr == 'i' ? (const void *)ints : (const void *)c[i].value, 16);
     assert_int_equal(load1(path, f, out, &e), c[i].message == NULL);
     if (c[i].message) assert_contains(e.text, c[i].message);
@@ -196,7 +215,8 @@ static void write_zip(const char *path, const char *const *name, int n, bool def
   zip_t *z = zip_open(path, ZIP_CREATE | ZIP_TRUNCATE, &code);
   assert_non_null(z);
   for (int i = 0; i < n; i++) {
-    size_t k = npy_bytes(bytes[i], "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", data, 8);
+    size_t k =
+        npy_bytes(bytes[i], "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", data, 8);
     zip_source_t *s = zip_source_buffer(z, bytes[i], k, 0);
     zip_int64_t at = zip_file_add(z, name[i], s, 0);
     assert_true(at >= 0);
@@ -244,7 +264,8 @@ static void test_damaged_npz(void **state) {
   write_bytes(path, bytes, n);
   assert_false(load1(path, f, out, &e));
   assert_contains(e.text, "damaged");
-  for (char *p = bytes; (p = memmem(p, (size_t)(bytes + (ptrdiff_t)n - p), "y.npy", 5)); p++) *p = 'x';
+  for (char *p = bytes; (p = memmem(p, (size_t)(bytes + (ptrdiff_t)n - p), "y.npy", 5)); p++)
+    *p = 'x';
   write_bytes(path, bytes, n);
   assert_false(load1(path, f, out, &e));
   assert_contains(e.text, "the name stands twice");
@@ -263,8 +284,8 @@ static void test_probe(void **state) {
   char path[512];
   MloProbe p;
   MloProbeArray a;
-  write_npy(folder_file(&d, "x.npy", path), "{'descr': '<i8', 'fortran_order': False, 'shape': (2, 1)}",
-            "0123456789abcdef", 16);
+  write_npy(folder_file(&d, "x.npy", path),
+            "{'descr': '<i8', 'fortran_order': False, 'shape': (2, 1)}", "0123456789abcdef", 16);
   assert_true(mlo_probe(path, &p));
   assert_true(mlo_probe_field(&p, "anything", 2, 1, &a));
   assert_true(a.dtype == MLO_I32 && a.rank == 2 && a.dim[0] == 2 && a.dim[1] == 1 && !a.problem);
@@ -278,7 +299,8 @@ static void test_probe(void **state) {
   assert_true(a.dtype == MLO_F32 && a.rank == 1 && a.dim[0] == 2);
   assert_false(mlo_probe_field(&p, "y", 1, 5, &a));
   mlo_probe_free(&p);
-  write_npy(folder_file(&d, "u.npy", path), "{'descr': '<U1', 'fortran_order': False, 'shape': (1,)}", "abcd", 4);
+  write_npy(folder_file(&d, "u.npy", path),
+            "{'descr': '<U1', 'fortran_order': False, 'shape': (1,)}", "abcd", 4);
   assert_true(mlo_probe(path, &p));
   assert_contains(p.array[0].problem, "<U1");
   mlo_probe_free(&p);
@@ -295,7 +317,8 @@ static void test_writer(void **state) {
   RtErr e = {0};
   size_t n, m;
   double arena[8] = {1, 2, 3, 4, 5, 6, 7.5}, back[8] = {0};
-  MloArray a[] = {{"fit.w", MLO_F64, 2, {2, 3}, 0}, {"tune.rho", MLO_F64, 0, {0}, 48},
+  MloArray a[] = {{"fit.w", MLO_F64, 2, {2, 3}, 0},
+                  {"tune.rho", MLO_F64, 0, {0}, 48},
                   {"none", MLO_F32, 1, {0}, 0}};
   folder_file(&d, "final.npz", path);
   assert_true(rt_write_npz(path, a, 3, (unsigned char *)arena, &e));
@@ -322,10 +345,14 @@ static void test_writer(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_types),       cmocka_unit_test(test_fortran_order),
-      cmocka_unit_test(test_malformed_headers), cmocka_unit_test(test_not_npy),
-      cmocka_unit_test(test_checks),      cmocka_unit_test(test_npz),
-      cmocka_unit_test(test_damaged_npz), cmocka_unit_test(test_probe),
+      cmocka_unit_test(test_types),
+      cmocka_unit_test(test_fortran_order),
+      cmocka_unit_test(test_malformed_headers),
+      cmocka_unit_test(test_not_npy),
+      cmocka_unit_test(test_checks),
+      cmocka_unit_test(test_npz),
+      cmocka_unit_test(test_damaged_npz),
+      cmocka_unit_test(test_probe),
       cmocka_unit_test(test_writer),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* Accuracy of the elementary functions against long double, over all exponents and signs, in units of the last
-   place; special values; integer division. */
+/* Accuracy of the elementary functions against long double, over all exponents and signs, in units
+   of the last place; special values; integer division. */
 
 #include "test_files.h"
 
@@ -16,8 +16,8 @@ static uint64_t next(uint64_t *s) {
   return z ^ z >> 31;
 }
 
-/* Error of a in units of the last of `digits` places; tiny: smallest normal. Results below it may be flushed to
-   zero and count as right when they are within it. */
+/* Error of a in units of the last of `digits` places; tiny: smallest normal. Results below it may
+   be flushed to zero and count as right when they are within it. */
 static double ulps(long double a, long double exact, int digits, long double tiny,
                    long double huge) {
   int e;
@@ -60,11 +60,16 @@ typedef struct Case64 {
 static void test_f32(void **state) {
   (void)state;
   static const Case32 c[] = {
-      {"exp", mlo_expf, expl, INFINITY, 1.5},     {"expm1", mlo_expm1f, expm1l, INFINITY, 2},
-      {"log", mlo_logf, logl, INFINITY, 1.5},     {"log1p", mlo_log1pf, log1pl, INFINITY, 2},
-      {"tanh", mlo_tanhf, tanhl, INFINITY, 3},    {"sigmoid", mlo_sigmoidf, sigmoidl, INFINITY, 2.5},
-      {"erf", mlo_erff, erfl, INFINITY, 3},       {"softplus", mlo_softplusf, softplusl, INFINITY, 2.5},
-      {"sin", mlo_sinf, sinl, 1e9f, 2},           {"cos", mlo_cosf, cosl, 1e9f, 2},
+      {"exp", mlo_expf, expl, INFINITY, 1.5},
+      {"expm1", mlo_expm1f, expm1l, INFINITY, 2},
+      {"log", mlo_logf, logl, INFINITY, 1.5},
+      {"log1p", mlo_log1pf, log1pl, INFINITY, 2},
+      {"tanh", mlo_tanhf, tanhl, INFINITY, 3},
+      {"sigmoid", mlo_sigmoidf, sigmoidl, INFINITY, 2.5},
+      {"erf", mlo_erff, erfl, INFINITY, 3},
+      {"softplus", mlo_softplusf, softplusl, INFINITY, 2.5},
+      {"sin", mlo_sinf, sinl, 1e9f, 2},
+      {"cos", mlo_cosf, cosl, 1e9f, 2},
   };
   for (size_t k = 0; k < sizeof c / sizeof *c; k++)
     for (uint64_t i = 0; i < 1ull << 32; i += 9973) {
@@ -78,11 +83,16 @@ static void test_f32(void **state) {
 static void test_f64(void **state) {
   (void)state;
   static const Case64 c[] = {
-      {"exp", mlo_exp, expl, 1.5},          {"expm1", mlo_expm1, expm1l, 2.5},
-      {"log", mlo_log, logl, 1.5},          {"log1p", mlo_log1p, log1pl, 2},
-      {"tanh", mlo_tanh, tanhl, 3},         {"sigmoid", mlo_sigmoid, sigmoidl, 2.5},
-      {"softplus", mlo_softplus, softplusl, 2.5}, {"sin", mlo_sin, sinl, 1},
-      {"cos", mlo_cos, cosl, 1},            {"erf", mlo_erf, erfl, 1.5},
+      {"exp", mlo_exp, expl, 1.5},
+      {"expm1", mlo_expm1, expm1l, 2.5},
+      {"log", mlo_log, logl, 1.5},
+      {"log1p", mlo_log1p, log1pl, 2},
+      {"tanh", mlo_tanh, tanhl, 3},
+      {"sigmoid", mlo_sigmoid, sigmoidl, 2.5},
+      {"softplus", mlo_softplus, softplusl, 2.5},
+      {"sin", mlo_sin, sinl, 1},
+      {"cos", mlo_cos, cosl, 1},
+      {"erf", mlo_erf, erfl, 1.5},
   };
   for (size_t k = 0; k < sizeof c / sizeof *c; k++) {
     uint64_t s = 1;
@@ -118,7 +128,8 @@ static void test_special(void **state) {
   assert_true(mlo_log(0) == -INFINITY && isnan(mlo_log(-1)) && isnan(mlo_log(NAN)));
   assert_true(mlo_log1pf(-1) == -INFINITY && isnan(mlo_log1pf(-2)) && mlo_log1p(-1) == -INFINITY);
   assert_true(mlo_tanhf(INFINITY) == 1 && mlo_tanh(-INFINITY) == -1 && isnan(mlo_tanhf(NAN)));
-  assert_true(mlo_sigmoidf(INFINITY) == 1 && mlo_sigmoidf(-INFINITY) == 0 && isnan(mlo_sigmoid(NAN)));
+  assert_true(mlo_sigmoidf(INFINITY) == 1 && mlo_sigmoidf(-INFINITY) == 0 &&
+              isnan(mlo_sigmoid(NAN)));
   assert_true(mlo_softplusf(INFINITY) == INFINITY && mlo_softplus(-INFINITY) == 0);
   assert_true(isnan(mlo_softplusf(NAN)) && isnan(mlo_softplus(NAN)) && isnan(mlo_erff(NAN)));
   assert_true(mlo_erff(INFINITY) == 1 && mlo_erff(-INFINITY) == -1 && signbit(mlo_tanhf(-0.0f)));
@@ -135,8 +146,8 @@ static bool same(float a, float b) {
 
 static void test_pow(void **state) {
   (void)state;
-  static const float v[] = {0, -0.0f, 1, -1, 2, -2, 3, -3, .5f, -.5f, 1e30f, -1e30f, 1e-30f, 3e9f,
-                            INFINITY, -INFINITY, NAN};
+  static const float v[] = {0,    -0.0f, 1,      -1,     2,    -2,       3,         -3, .5f,
+                            -.5f, 1e30f, -1e30f, 1e-30f, 3e9f, INFINITY, -INFINITY, NAN};
   enum { N = sizeof v / sizeof *v };
   for (int i = 0; i < N; i++)
     for (int j = 0; j < N; j++) {
@@ -154,9 +165,9 @@ static void test_pow(void **state) {
 
 static void test_division(void **state) {
   (void)state;
-  static const int c[][4] = {{7, 3, 2, 1},  {-7, 3, -3, 2}, {7, -3, -3, -2}, {-7, -3, 2, -1},
-                             {6, 3, 2, 0},  {-6, 3, -2, 0}, {0, 5, 0, 0},    {5, 0, 0, 0},
-                             {5, -1, -5, 0}};
+  static const int c[][4] = {{7, 3, 2, 1},    {-7, 3, -3, 2}, {7, -3, -3, -2},
+                             {-7, -3, 2, -1}, {6, 3, 2, 0},   {-6, 3, -2, 0},
+                             {0, 5, 0, 0},    {5, 0, 0, 0},   {5, -1, -5, 0}};
   for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
     assert_int_equal(mlo_idiv_i32(c[i][0], c[i][1]), c[i][2]);
     assert_int_equal(mlo_mod_i32(c[i][0], c[i][1]), c[i][3]);

@@ -1,4 +1,5 @@
-/* Philox against the known answers that its authors publish, and the moments of what is made of it. */
+/* Philox against the known answers that its authors publish, and the moments of what is made of it.
+ */
 
 #include "test_files.h"
 
@@ -15,13 +16,33 @@ static void test_known_answers(void **state) {
     uint32_t out[4];
   } c[] = {
       {0, 0, 0, 0, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
-      {0xffffffff, 0xffffffff, UINT64_MAX, UINT64_MAX, {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
-      {0xa4093822, 0x299f31d0, 0x0370734413198a2e, 0x85a308d3243f6a88,
+      {0xffffffff,
+       0xffffffff,
+       UINT64_MAX,
+       UINT64_MAX,
+       {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
+      {0xa4093822,
+       0x299f31d0,
+       0x0370734413198a2e,
+       0x85a308d3243f6a88,
        {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
   };
   for (int i = 0; i < 3; i++) {
-    philox4x32_ctr_t w = mlo_philox(c[i].seed, c[i].stream, c[i].step, c[i].element);
-    for (int k = 0; k < 4; k++) assert_int_equal(w.v[k], c[i].out[k]);
+    MloWords w = mlo_philox(c[i].seed, c[i].stream, c[i].step, c[i].element);
+    const uint32_t got[4] = {w.w0, w.w1, w.w2, w.w3};
+    assert_memory_equal(got, c[i].out, sizeof got);
+  }
+}
+
+static void test_like_random123(void **state) {
+  (void)state;
+  for (uint32_t i = 0; i < 1000; i++) {
+    philox4x32_ctr_t c = {{i * 77777, i, i * 1234567, i + 3}};
+    philox4x32_key_t k = {{i * 31337, i ^ 99}};
+    philox4x32_ctr_t r = philox4x32(c, k);
+    MloWords w = mlo_philox(k.v[0], k.v[1], (uint64_t)c.v[3] << 32 | c.v[2],
+                            (uint64_t)c.v[1] << 32 | c.v[0]);
+    assert_true(r.v[0] == w.w0 && r.v[1] == w.w1 && r.v[2] == w.w2 && r.v[3] == w.w3);
   }
 }
 
@@ -67,9 +88,8 @@ static void test_independence(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_known_answers),
-      cmocka_unit_test(test_open_interval),
-      cmocka_unit_test(test_moments),
+      cmocka_unit_test(test_known_answers), cmocka_unit_test(test_like_random123),
+      cmocka_unit_test(test_open_interval), cmocka_unit_test(test_moments),
       cmocka_unit_test(test_independence),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

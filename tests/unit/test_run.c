@@ -1,5 +1,5 @@
-/* A whole run of a small program by hand: gradient descent on (w - target)^2 with the data's mean as target. Its
-   options, its run directory, its exit codes. */
+/* A whole run of a small program by hand: gradient descent on (w - target)^2 with the data's mean
+   as target. Its options, its run directory, its exit codes. */
 
 #include "test_files.h"
 
@@ -46,27 +46,51 @@ static int schedule_interrupted(MloRun *run, unsigned char *memory) {
   return 0;
 }
 
-static const MloField field = {.name = "x", .dtype = MLO_F32, .rank = 1, .dim = {4},
-                               .dim_name = {"N"}, .check = MLO_BOX, .lo = 0, .hi = 10,
+static const MloField field = {.name = "x",
+                               .dtype = MLO_F32,
+                               .rank = 1,
+                               .dim = {4},
+                               .dim_name = {"N"},
+                               .check = MLO_BOX,
+                               .lo = 0,
+                               .hi = 10,
                                .offset = offsetof(Arena, x)};
 static const MloSource source = {"train", "x.csv", 1, &field};
-static const MloSetting setting = {"tune.optimizer.lr", MLO_F64, offsetof(Arena, lr), 0.25, 0,
-                                   INFINITY};
+static const MloSetting setting = {
+    "tune.optimizer.lr", MLO_F64, offsetof(Arena, lr), 0.25, 0, INFINITY};
 static const MloArray array = {"fit.w", MLO_F64, 0, {0}, offsetof(Arena, w)};
 static const MloMetric metric = {"tune.loss", MLO_F64, offsetof(Arena, loss)};
 
 static MloProgram program(const char *dir) {
-  return (MloProgram){.abi = MLO_ABI, .name = "mean", .run = "main", .source = "mean.mlo",
-                      .dir = dir, .hash = "0123", .version = "0.1.0", .arch = "x86-64",
-                      .precision = "f64", .arena_bytes = sizeof(Arena), .nsource = 1,
-                      .nsetting = 1, .narray = 1, .nmetric = 1, .data = &source,
-                      .setting = &setting, .array = &array, .metric = &metric,
+  return (MloProgram){.abi = MLO_ABI,
+                      .name = "mean",
+                      .run = "main",
+                      .source = "mean.mlo",
+                      .dir = dir,
+                      .hash = "0123",
+                      .version = "0.1.0",
+                      .arch = "x86-64",
+                      .precision = "f64",
+                      .arena_bytes = sizeof(Arena),
+                      .nsource = 1,
+                      .nsetting = 1,
+                      .narray = 1,
+                      .nmetric = 1,
+                      .data = &source,
+                      .setting = &setting,
+                      .array = &array,
+                      .metric = &metric,
                       .seed_offset = offsetof(Arena, seed),
-                      .top_steps_offset = offsetof(Arena, steps), .seed = 1, .steps = 20,
-                      .report_every = 5, .report_csv = true, .schedule = schedule};
+                      .top_steps_offset = offsetof(Arena, steps),
+                      .seed = 1,
+                      .steps = 20,
+                      .report_every = 5,
+                      .report_csv = true,
+                      .schedule = schedule};
 }
 
-/* Runs with the arguments (NULL-terminated) in a child whose output goes to a file; returns the exit code. */
+/* Runs with the arguments (NULL-terminated) in a child whose output goes to a file; returns the
+ * exit code. */
 static int run(const MloProgram *p, const Folder *d, const char *const *argument, char **output) {
   char *argv[16] = {(char *)"mean"}, path[512];
   int argc = 1, status;
@@ -98,8 +122,7 @@ static void check(const MloProgram *p, const Folder *d, int code, const char *te
   free(output);
 }
 
-#define CHECK(code, text, ...)                                                                     \
-  check(&p, &d, code, text, (const char *const[]){__VA_ARGS__, NULL})
+#define CHECK(code, text, ...) check(&p, &d, code, text, (const char *const[]){__VA_ARGS__, NULL})
 
 static Folder setup(void) {
   Folder d = folder_make();
@@ -115,7 +138,8 @@ static void test_run_directory(void **state) {
   char out[512], path[600], *output, *text;
   size_t n;
   folder_file(&d, "deep/run", out);
-  assert_int_equal(RUN(&p, &d, &output, "--out", out, "--seed=7", "--set", "tune.optimizer.lr=0.5"), 0);
+  assert_int_equal(RUN(&p, &d, &output, "--out", out, "--seed=7", "--set", "tune.optimizer.lr=0.5"),
+                   0);
   assert_contains(output, "step 20/20  tune.loss 0");
   free(output);
   snprintf(path, sizeof path, "%s/metrics.csv", out);
@@ -130,7 +154,8 @@ static void test_run_directory(void **state) {
   assert_int_equal(json_integer_value(json_object_get(o, "exit_status")), 0);
   assert_string_equal(json_string_value(json_object_get(o, "status")), "ok");
   assert_string_equal(json_string_value(json_object_get(o, "hash")), "0123");
-  assert_true(json_real_value(json_object_get(json_object_get(o, "settings"), "tune.optimizer.lr")) == 0.5);
+  assert_true(
+      json_real_value(json_object_get(json_object_get(o, "settings"), "tune.optimizer.lr")) == 0.5);
   json_decref(o);
   snprintf(path, sizeof path, "%s/final.npz", out);
   assert_int_equal(access(path, R_OK), 0);
@@ -202,7 +227,8 @@ static void test_diverged(void **state) {
   MloProgram p = program(d.path);
   char out[512], path[600];
   folder_file(&d, "run", out);
-  CHECK(4, "diverged: metric `tune.loss` is +inf at step", "--set", "tune.optimizer.lr=1e60", "--out", out);
+  CHECK(4, "diverged: metric `tune.loss` is +inf at step", "--set", "tune.optimizer.lr=1e60",
+        "--out", out);
   snprintf(path, sizeof path, "%s/final.npz", out);
   assert_int_not_equal(access(path, F_OK), 0);
   snprintf(path, sizeof path, "%s/metrics.csv", out);
