@@ -162,6 +162,8 @@ AstExpr *ast_name(Parse *p, Span s, const char *name) {
 }
 
 AstExpr *ast_field(Parse *p, Span s, AstExpr *of, const char *name, Span name_span) {
+  if ((of->kind == EX_INT || of->kind == EX_FLOAT) && !of->paren)
+    parse_error(p, name_span, "E0003", "a number has no fields");
   AstExpr *e = expr(p, EX_FIELD, s, of, NULL, NULL, NULL);
   e->text = name;
   e->at = name_span;
@@ -308,8 +310,9 @@ AstItem *ast_with_block(Parse *p, AstItem *i, AstBlock b) {
   return i;
 }
 
-AstItem *ast_with_else(Parse *p, AstItem *i, AstItem *orelse) {
+AstItem *ast_with_else(Parse *p, AstItem *i, AstItem *orelse, Span open) {
   i->orelse = orelse;
+  i->else_span = open;
   set_depth(p, i, orelse);
   return i;
 }

@@ -121,6 +121,7 @@ struct AstItem {
   AstExpr *constraint, *value, *update, *on, *lower, *method, *domain;
   const char *binder;
   Span binder_span, open_span; /* open_span: the `{` of body */
+  Span else_span;              /* the `{` of orelse, or its `if`; {0, 0} where there is no `else` */
   AstItem *body, *orelse;
   AstItem *next;
 };

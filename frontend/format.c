@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { WIDTH = 100, INDENT = 2, CONTINUED = 4, SHORT = 30 };
+enum { WIDTH = 100, INDENT = 2, CONTINUED = 4, SHORT = 30, NEST = 10, LAST = 1000 };
 
 typedef struct Break { /* a space that may become a line break */
   int at, depth;
@@ -105,7 +105,7 @@ static void string(Format *f, const char *s) {
 
 static void args(Format *f, const char *open, const AstArg *a, const char *close) {
   say(f, open);
-  f->depth++;
+  f->depth += NEST;
   for (; a; a = a->next) {
     if (a->name) {
       say(f, a->name);
@@ -117,7 +117,7 @@ static void args(Format *f, const char *open, const AstArg *a, const char *close
       soft_space(f);
     }
   }
-  f->depth--;
+  f->depth -= NEST;
   say(f, close);
 }
 
@@ -197,9 +197,9 @@ static void bare(Format *f, const AstExpr *e) {
 
 static void expr(Format *f, const AstExpr *e) {
   if (e->paren) say(f, "(");
-  f->depth += e->paren ? 10 : 0;
+  f->depth += e->paren ? NEST : 0;
   bare(f, e);
-  f->depth -= e->paren ? 10 : 0;
+  f->depth -= e->paren ? NEST : 0;
   if (e->paren) say(f, ")");
 }
 
@@ -265,7 +265,7 @@ static void end_line(Format *f, uint32_t end, uint32_t limit) {
 
 static void params(Format *f, const AstParam *p) {
   say(f, "(");
-  f->depth++;
+  f->depth += NEST;
   for (; p; p = p->next) {
     say(f, p->name);
     say(f, " : ");
@@ -274,7 +274,7 @@ static void params(Format *f, const AstParam *p) {
     say(f, ",");
     soft_space(f);
   }
-  f->depth--;
+  f->depth -= NEST;
   say(f, ")");
 }
 
@@ -290,9 +290,9 @@ static void value(Format *f, const char *sign, const AstExpr *e) {
     say(f, " =");
   else
     say(f, sign);
-  f->depth += 20; /* the last place to break a line */
+  f->depth += LAST; /* the last place to break a line */
   soft_space(f);
-  f->depth -= 20;
+  f->depth -= LAST;
   f->depth++;
   expr(f, e);
   f->depth--;
@@ -369,22 +369,22 @@ static void body(Format *f, const AstItem *list, uint32_t open, uint32_t close, 
   put(f, "}");
 }
 
-/* `if` with all its `else if`s. */
+/* `if` with all its `else if`s. An empty `else` stays only for the comments in it. */
 static void branches(Format *f, const AstItem *i, int indent) {
   for (;;) {
-    uint32_t close = i->orelse ? i->orelse->span.lo : i->span.hi - 1;
+    bool other = i->else_span.hi > 0;
     put(f, " {");
-    body(f, i->body, i->open_span.hi, close, indent);
-    if (!i->orelse) return;
+    body(f, i->body, i->open_span.hi, other ? i->else_span.lo : i->span.hi - 1, indent);
+    if (!i->orelse && !(other && comment_before(f, i->span.hi))) return;
     put(f, " else");
-    if (i->orelse->kind != AST_IF || i->orelse->next) break;
+    if (!i->orelse || i->orelse->kind != AST_IF || i->orelse->next) break;
     i = i->orelse;
+    say(f, " ");
     head(f, i);
-    put(f, " ");
     flush(f, 0);
   }
   put(f, " {");
-  body(f, i->orelse, i->orelse->span.lo, i->span.hi - 1, indent);
+  body(f, i->orelse, i->else_span.hi, i->span.hi - 1, indent);
 }
 
 static void item(Format *f, const AstItem *i, uint32_t limit, int indent) {

@@ -77,7 +77,7 @@ AstItem *ast_with_value(AstItem *i, AstExpr *value);
 AstItem *ast_declared(AstItem *i, ArgList index, AstType *type, AstExpr *constraint,
                       AstExpr *value);
 AstItem *ast_with_block(Parse *p, AstItem *i, AstBlock b);
-AstItem *ast_with_else(Parse *p, AstItem *i, AstItem *orelse);
+AstItem *ast_with_else(Parse *p, AstItem *i, AstItem *orelse, Span open);
 AstItem *ast_with_domain(AstItem *i, AstDomain d);
 
 /* Reports and removes statements that do not belong into the block of declaration `i`. */

@@ -180,10 +180,10 @@ if_statement:
     $$ = ast_with_value(ast_with_block(p, ast_item(p, AST_IF, @$, NULL, @1), $3), $2); }
 | "if" expr block "else" block {
     $$ = ast_with_value(ast_with_block(p, ast_item(p, AST_IF, @$, NULL, @1), $3), $2);
-    ast_with_else(p, $$, $5.first); }
+    ast_with_else(p, $$, $5.first, $5.open); }
 | "if" expr block "else" if_statement {
     $$ = ast_with_value(ast_with_block(p, ast_item(p, AST_IF, @$, NULL, @1), $3), $2);
-    ast_with_else(p, $$, $5); }
+    ast_with_else(p, $$, $5, @5); }
 ;
 
 opt_in: %empty { $$ = NULL; } | "in" expr { $$ = $2; };

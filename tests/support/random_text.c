@@ -27,8 +27,9 @@ static void raw(Gen *g, const char *s) {
 
 /* A token, with white space of some kind, or a comment, before it. */
 static void put(Gen *g, const char *token) {
-  static const char *const gap[] = {" ", " ", " ", " ", "  ", "\n", "\n\n\n", "\t", " // note\n",
-                                    "\n// two\n  // lines\n", "\r\n"};
+  static const char *const gap[] = {" ",   " ",      " ",  " ",          "  ",
+                                    "\n",  "\n\n\n", "\t", " // note\n", "\n// two\n  // lines\n",
+                                    "\r\n"};
   raw(g, gap[pick(g, sizeof gap / sizeof *gap)]);
   raw(g, token);
 }
@@ -77,10 +78,13 @@ static void domain(Gen *g) {
 }
 
 static void leaf(Gen *g) {
-  static const char *const leaves[] = {"1",    "0",     "2.5",         "1e-3",  "1.5E+3", "\"a b\"",
-                                       "true", "false", "\"\\\"\\\\n\"", "12345", "\"\""};
-  if (pick(g, 2)) put(g, name(g));
-  else put(g, leaves[pick(g, sizeof leaves / sizeof *leaves)]);
+  static const char *const leaves[] = {"1",       "0",    "2.5",   "1e-3",          "1.5E+3",
+                                       "\"a b\"", "true", "false", "\"\\\"\\\\n\"", "12345",
+                                       "\"\""};
+  if (pick(g, 2))
+    put(g, name(g));
+  else
+    put(g, leaves[pick(g, sizeof leaves / sizeof *leaves)]);
 }
 
 static void suffix(Gen *g) {
@@ -109,6 +113,7 @@ static void suffix(Gen *g) {
 }
 
 static void operand(Gen *g) {
+  bool value = false;
   if (pick(g, 4) == 0) {
     put(g, "(");
     expr(g);
@@ -117,10 +122,13 @@ static void operand(Gen *g) {
     put(g, "-");
     operand(g);
     return;
+  } else if (pick(g, 2)) {
+    put(g, name(g));
   } else {
     leaf(g);
+    value = true; /* numbers have no fields */
   }
-  while (g->depth < 8 && pick(g, 4) == 0) suffix(g);
+  while (!value && g->depth < 8 && pick(g, 4) == 0) suffix(g);
 }
 
 static void conditional(Gen *g) {
@@ -133,11 +141,14 @@ static void conditional(Gen *g) {
 }
 
 static void expr(Gen *g) {
-  static const char *const ops[] = {"+", "-", "*", "/", "@", "^", "div", "mod", "+", "*", "and", "or"};
+  static const char *const ops[] = {"+",   "-",   "*", "/", "@",   "^",
+                                    "div", "mod", "+", "*", "and", "or"};
   static const char *const cmp[] = {"==", "!=", "<", "<=", ">", ">="};
   g->depth++;
-  if (g->depth > 8) leaf(g);
-  else if (pick(g, 12) == 0) conditional(g);
+  if (g->depth > 8)
+    leaf(g);
+  else if (pick(g, 12) == 0)
+    conditional(g);
   else {
     int n = pick(g, 4);
     operand(g);
@@ -231,8 +242,10 @@ static void branch(Gen *g) {
   block(g, level_statement);
   if (pick(g, 2)) return;
   put(g, "else");
-  if (pick(g, 2)) block(g, level_statement);
-  else branch(g);
+  if (pick(g, 2))
+    block(g, level_statement);
+  else
+    branch(g);
 }
 
 static void edge(Gen *g) {
@@ -273,9 +286,12 @@ static void level_statement(Gen *g) {
 
 static void module_statement(Gen *g) {
   int k = pick(g, 3);
-  if (k == 0) variable(g, "param");
-  else if (k == 1) valued(g, "return", false);
-  else setting(g);
+  if (k == 0)
+    variable(g, "param");
+  else if (k == 1)
+    valued(g, "return", false);
+  else
+    setting(g);
 }
 
 static void field(Gen *g) {
