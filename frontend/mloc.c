@@ -183,22 +183,32 @@ static int report(const Compilation *c) {
   return c->diags->nerror ? EXIT_PROGRAM : 0;
 }
 
-/* Lists the arrays of a data file for the analysis. */
-static SemaProbe probe(void *ctx, const char *path, SemaArray **array, int *n, const char **error) {
+static void found(Arena *a, const char *name, const MloProbeArray *from, SemaArray *to) {
+  to->name = arena_strdup(a, name);
+  to->integral = from->dtype == MLO_BOOL || from->dtype == MLO_I32;
+  to->rank = from->rank;
+  for (int k = 0; k < from->rank && k < MAX_RANK; k++) to->dim[k] = from->dim[k];
+}
+
+/* Lists for the analysis the arrays that the fields would load, then all others of the file. */
+static SemaProbe probe(void *ctx, const char *path, const SemaWant *want, int nwant,
+                       SemaArray **array, int *n, const char **error) {
   Arena *a = ctx;
   MloProbe p;
   if (access(path, F_OK)) return SEMA_PROBE_ABSENT;
   bool ok = mlo_probe(path, &p);
   if (!ok) *error = arena_strdup(a, p.error);
-  *n = ok ? p.n : 0;
-  *array = arena_array(a, SemaArray, *n);
-  for (int i = 0; i < *n; i++) {
-    SemaArray *to = &(*array)[i];
-    const MloProbeArray *from = &p.array[i];
-    to->name = arena_strdup(a, from->name);
-    to->integral = from->dtype == MLO_BOOL || from->dtype == MLO_I32;
-    to->rank = from->rank;
-    for (int k = 0; k < from->rank && k < MAX_RANK; k++) to->dim[k] = from->dim[k];
+  *n = 0;
+  *array = arena_array(a, SemaArray, p.n + nwant);
+  for (int i = 0; ok && i < nwant; i++) {
+    MloProbeArray field;
+    if (mlo_probe_field(&p, want[i].name, want[i].rank, nwant, &field))
+      found(a, want[i].name, &field, &(*array)[(*n)++]);
+  }
+  for (int i = 0; ok && i < p.n; i++) {
+    bool listed = false;
+    for (int k = 0; k < *n; k++) listed |= !strcmp((*array)[k].name, p.array[i].name);
+    if (!listed) found(a, p.array[i].name, &p.array[i], &(*array)[(*n)++]);
   }
   mlo_probe_free(&p);
   return ok ? SEMA_PROBE_OK : SEMA_PROBE_BAD;

@@ -14,9 +14,17 @@ typedef struct SemaArray {
 
 typedef enum SemaProbe { SEMA_PROBE_OK, SEMA_PROBE_ABSENT, SEMA_PROBE_BAD } SemaProbe;
 
-/* Lists the arrays of a data file (in memory that outlives the analysis) or says why it cannot. */
-typedef SemaProbe SemaProber(void *ctx, const char *path, SemaArray **array, int *n,
-                             const char **error);
+/* A field that a data file is asked for: in a table of text, a matrix is made of several columns.
+ */
+typedef struct SemaWant {
+  const char *name;
+  int rank;
+} SemaWant;
+
+/* Lists what a data file has for the fields, then its arrays (in memory that outlives the
+   analysis), or says why it cannot. */
+typedef SemaProbe SemaProber(void *ctx, const char *path, const SemaWant *want, int nwant,
+                             SemaArray **array, int *n, const char **error);
 
 typedef struct SemaOptions {
   const char *run;        /* NULL: the only one, or "main" */

@@ -97,6 +97,16 @@ static const char *other_file(const Sema *s, const char *name) {
   return NULL;
 }
 
+static SemaWant *wanted(Sema *s, const SData *d) {
+  SemaWant *want = arena_array(s->arena, SemaWant, d->nfield);
+  for (int i = 0; i < d->nfield; i++) {
+    want[i].name = d->field[i].name;
+    const AstType *t = d->field[i].item->type;
+    for (const AstArg *g = t ? t->dim : NULL; g; g = g->next) want[i].rank++;
+  }
+  return want;
+}
+
 static void probe(Sema *s, Symbol *y) {
   SData *d = y->data;
   const char *other = other_file(s, y->name), *dir = s->opt->dir, *error = NULL;
@@ -106,7 +116,8 @@ static void probe(Sema *s, Symbol *y) {
   bool here = other || d->file[0] == '/' || !dir || !*dir;
   d->path = here ? d->file : arena_printf(s->arena, "%s/%s", dir, d->file);
   if (s->opt->probe)
-    d->probe = s->opt->probe(s->opt->probe_ctx, d->path, &d->array, &d->narray, &error);
+    d->probe = s->opt->probe(s->opt->probe_ctx, d->path, wanted(s, d), d->nfield, &d->array,
+                             &d->narray, &error);
   if (d->probe == SEMA_PROBE_BAD)
     diag_error(s->diags, d->file_span, "E0402", "cannot read `%s`: %s", d->path,
                error ? error : "bad file");
