@@ -148,17 +148,16 @@ Value builtin_call(Ops *o, Call *c, const Value *value) {
 
 bool call_given(const Call *c, int i) { return c->source[i] != NULL; }
 
+/* What an argument is must be known when the program is compiled: a const in it is then fixed. */
+static bool fix(Ops *o, const Call *c, Value *v, const AstExpr *e) {
+  if (v->bad || v->lit) return !v->bad;
+  return e && o && c->number(c->ctx, e, v);
+}
+
 bool call_number(Ops *o, Call *c, int i, double *out) {
-  *out = c->arg[i].num;
-  if (c->arg[i].lit && !isnan(*out)) return true;
-  if (c->arg[i].lit) { /* a size that is not known yet */
-    *out = 1;
-    return true;
-  }
-  Diag *d = ops_error(o, c->source[i]->span, "E0231",
-                      "%s needs a number here that is known in advance", o->what);
-  diag_help(o->diags, d, "`%s`", c->fn->signature);
-  return false;
+  if (!fix(o, c, &c->arg[i], c->source[i])) return false;
+  *out = isnan(c->arg[i].num) ? 1 : c->arg[i].num; /* NaN: a size that is not known yet */
+  return true;
 }
 
 bool call_flag(Ops *o, Call *c, int i, bool *out) {
@@ -177,8 +176,8 @@ bool call_size(Ops *o, Call *c, int i, SDim *out) {
   return c->size(c->ctx, c->source[i], out) && o;
 }
 
-static bool axis_of(Ops *o, Value v, const AstExpr *e, Value x, int *out) {
-  if (x.bad) return false;
+static bool axis_of(Ops *o, Call *c, Value v, const AstExpr *e, Value x, int *out) {
+  if (x.bad || !fix(o, c, &v, e)) return false;
   if (v.lit == LIT_INT && !isnan(v.num) && v.num >= -x.type.rank && v.num < x.type.rank) {
     *out = (int)v.num + (v.num < 0 ? x.type.rank : 0);
     return true;
@@ -194,7 +193,7 @@ static bool axis_of(Ops *o, Value v, const AstExpr *e, Value x, int *out) {
 }
 
 bool call_axis(Ops *o, Call *c, int i, Value x, int *out) {
-  return axis_of(o, c->arg[i], c->source[i], x, out);
+  return axis_of(o, c, c->arg[i], c->source[i], x, out);
 }
 
 static bool add_axis(Ops *o, int axis, Span at, int *axes, int *n) {
@@ -219,11 +218,11 @@ bool call_axes(Ops *o, Call *c, int i, Value x, int *axes, int *n) {
   }
   int axis;
   if (call_given(c, i)) {
-    if (!axis_of(o, c->arg[i], c->source[i], x, &axis)) return false;
+    if (!axis_of(o, c, c->arg[i], c->source[i], x, &axis)) return false;
     add_axis(o, axis, c->source[i]->span, axes, n);
   }
   for (int k = 0; k < c->nrest; k++)
-    if (!axis_of(o, c->rest[k], c->rest_source[k], x, &axis) ||
+    if (!axis_of(o, c, c->rest[k], c->rest_source[k], x, &axis) ||
         !add_axis(o, axis, c->rest_source[k]->span, axes, n))
       return false;
   return true;

@@ -21,6 +21,8 @@ typedef struct Call {
   int nrest;
   /* the exact size that an argument means, errors reported; names resolve where the call stands */
   bool (*size)(void *ctx, const AstExpr *e, SDim *out);
+  /* the number that an argument means, consts in it made part of the build; errors reported */
+  bool (*number)(void *ctx, const AstExpr *e, Value *out);
   void *ctx;
 } Call;
 

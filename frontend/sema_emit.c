@@ -13,8 +13,14 @@ static void need(Sema *s, const char *storage) {
   const char *owner = dot ? arena_strndup(s->arena, storage, (size_t)(dot - storage)) : storage;
   Symbol *y = scope_find(s, owner);
   if (!y) return;
-  y->needed = true;
   if (y->kind == SYM_LEVEL && !strcmp(dot, ".count")) y->level->counted = true;
+  if (y->kind == SYM_LEVEL && !y->level->reached && !y->needed) {
+    Diag *d = diag_error(s->diags, s->run->item->on->span, "E0332",
+                         "this run reads `%s`, but does not reach `%s`", storage, y->name);
+    diag_help(s->diags, d, "a run reaches its level and those below it; `run %s of %s` has both",
+              s->run->name, y->name);
+  }
+  y->needed = true;
 }
 
 static void need_all(Sema *s, Graph *g, Node *const *root, int n) {
@@ -215,6 +221,7 @@ Program *sema_emit(Sema *s) {
                  .csv = s->csv,
                  .precision = s->ops.flt};
   find_needs(s);
+  if (s->diags->nerror) return NULL;
   emit_globals(s, p);
   for (int i = 0; i < s->nlevel; i++)
     if (s->level[i]->reached) emit_level_storages(s, p, s->level[i]);

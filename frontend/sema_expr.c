@@ -256,6 +256,9 @@ static Value conditional(Sema *s, const AstExpr *e) {
 /* ---- calls */
 
 static bool argument_size(void *ctx, const AstExpr *e, SDim *out) { return sema_size(ctx, e, out); }
+static bool argument_number(void *ctx, const AstExpr *e, Value *out) {
+  return sema_number(ctx, e, out);
+}
 
 static Value call_builtin(Sema *s, const Builtin *b, const AstExpr *e) {
   int n = 0;
@@ -263,7 +266,7 @@ static Value call_builtin(Sema *s, const Builtin *b, const AstExpr *e) {
   Value *v = arena_array(s->arena, Value, n);
   n = 0;
   for (const AstArg *a = e->arg; a; a = a->next) v[n++] = sema_expr(s, a->value);
-  Call c = {.fn = b, .expr = e, .size = argument_size, .ctx = s};
+  Call c = {.fn = b, .expr = e, .size = argument_size, .number = argument_number, .ctx = s};
   s->ops.g->span = e->span;
   return builtin_call(&s->ops, &c, v);
 }
@@ -322,7 +325,7 @@ Value sema_expr(Sema *s, const AstExpr *e) {
 
 bool sema_number(Sema *s, const AstExpr *e, Value *out) {
   Env env = s->env;
-  s->env = (Env){.bake = true, .pure = true, .place = "a setting"};
+  s->env = (Env){.bake = true, .pure = true, .place = "what must be known in advance"};
   *out = sema_expr(s, e);
   s->env = env;
   if (out->bad || out->lit) return !out->bad;
