@@ -5,9 +5,9 @@
 #include "codegen/unit_c.h"
 #include "ir/kernel.h"
 
-char *cg_func_name(Arena *a, const Func *f) {
+char *cg_func_name(Arena *a, const CgOptions *o, const Func *f) {
   Text t = {.arena = a};
-  text_add(&t, "fn_");
+  text_addf(&t, "%sfn_", o->library ? o->library : "");
   for (const char *s = f->name; *s; s++) text_addf(&t, *s == '.' ? "__" : "%c", *s);
   return text_identifier(a, t.s);
 }
@@ -20,7 +20,7 @@ void unit_poison(Unit *u, const Func *f, int at) {
 }
 
 static void function(Unit *u, const Func *f) {
-  const char *linkage = u->options->library ? "" : "static ", *name = cg_func_name(u->arena, f);
+  const char *linkage = u->options->library ? "" : "static ", *name = cg_func_name(u->arena, u->options, f);
   if (u->options->library) text_addf(&u->functions, "void %s(unsigned char *);\n", name);
   text_addf(&u->functions, "%svoid %s(unsigned char *arena) {\n(void)arena;\n", linkage, name);
   for (int i = 0; i < f->nkernel; i++) {
@@ -44,8 +44,8 @@ static void prelude(Unit *u, Text *t) {
             u->options->version ? u->options->version : "",
             u->options->source ? u->options->source : u->program->name);
   text_add(t, "#include <math.h>\n#include <stdbool.h>\n#include <stdint.h>\n#include <string.h>\n\n"
-              "#include \"mlo.h\"\n#include \"mlo_math.h\"\n");
-  if (u->random) text_add(t, "#include \"mlo_random.h\"\n");
+              "#include \"runtime/mlo.h\"\n#include \"runtime/mlo_math.h\"\n");
+  if (u->random) text_add(t, "#include \"runtime/mlo_random.h\"\n");
   text_add(t, "\n#ifdef __clang__\n"
               "#pragma clang diagnostic ignored \"-Wpass-failed\"\n"
               "#pragma clang diagnostic ignored \"-Wunused-function\"\n#endif\n\n"
@@ -66,7 +66,7 @@ char *cg_c(Program *p, const CgOptions *o) {
   for (int i = 0; i < u.nkernel; i++)
     text_addf(&t, "%sstatic void %s%s\n", u.kernel[i].comment.s, u.kernel[i].name, u.kernel[i].text);
   text_add(&t, text_indent(p->arena, u.functions.s));
-  if (!o->library) unit_main(&u, &t);
+  unit_main(&u, &t);
   return t.s;
 }
 
