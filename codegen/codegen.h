@@ -10,15 +10,17 @@ typedef struct CgOptions {
   const char *source, *dir, *hash; /* the .mlo file, its folder, the program's hash */
   const char *arch, *version;      /* -march= value, version of mloc */
   bool poison;                     /* fill buffers with NaN as soon as they are dead */
-  bool library; /* kernels and functions only, functions not static: for tests that load them */
+  /* Kernels, functions and the schedule only, for programs that load them: all names begin with this prefix,
+     functions and schedule are not static. NULL: an executable. */
+  const char *library;
 } CgOptions;
 
 /* The program (facts F_FUSED and F_PLANNED) as one C11 translation unit with OpenMP pragmas, in p's
    arena. Needs mlo.h, mlo_math.h and, if the program draws random numbers, mlo_random.h. */
 char *cg_c(Program *p, const CgOptions *o);
 
-/* The C name of a function in the generated text: "fn_fit_gradient". */
-char *cg_func_name(Arena *a, const Func *f);
+/* The C name of a function in the generated text: "fn_fit__gradient" behind the options' prefix. */
+char *cg_func_name(Arena *a, const CgOptions *o, const Func *f);
 
 /* True when the executable calls OpenBLAS (matrix products or solves). */
 bool cg_needs_blas(const Program *p);

@@ -147,14 +147,23 @@ static void dots(Gemm *g, const char *i, const char *j, int count) {
 static void tile_by_dots(Gemm *g) {
   Emit *e = g->e;
   const char *i = g->rows > 1 ? emit_name(e, "i") : NULL, *j = emit_name(e, "j");
+  const char *whole = emit_name(e, "m");
+  bool fixed = g->columns <= g->tile_columns;
+  text_addf(emit_body(e), "const %s %s = %s + (%s - %s) / %d * %d;\n", e->itype, whole, g->j0, g->j1,
+            g->j0, DOTS, DOTS);
   emit_open(e);
-  text_addf(emit_body(e), "%s %s = %s;\n", e->itype, j, g->j0);
-  emit_open(e);
-  dots(g, i, j, DOTS);
-  emit_close(e, arena_printf(e->arena, "for (; %s + %d <= %s; %s += %d)", j, DOTS, g->j1, j, DOTS));
-  emit_open(e);
-  dots(g, i, j, 1);
-  emit_close(e, arena_printf(e->arena, "for (; %s < %s; %s++)", j, g->j1, j));
+  if (!fixed || g->columns >= DOTS) {
+    emit_open(e);
+    dots(g, i, j, DOTS);
+    emit_close(e, arena_printf(e->arena, "for (%s %s = %s; %s < %s; %s += %d)", e->itype, j, g->j0, j,
+                               whole, j, DOTS));
+  }
+  if (!fixed || g->columns % DOTS) {
+    emit_open(e);
+    dots(g, i, j, 1);
+    emit_close(e, arena_printf(e->arena, "for (%s %s = %s; %s < %s; %s++)", e->itype, j, whole, j,
+                               g->j1, j));
+  }
   emit_close(e, i ? arena_printf(e->arena, "for (%s %s = %s; %s < %s; %s++)", e->itype, i, g->i0, i,
                                  g->i1, i)
                   : "");
@@ -196,14 +205,15 @@ static void updates(Gemm *g, int rows) {
   for (int u = 0; u < rows; u++) text_addf(emit_body(e), "%s = 0;\n", tile_at(g, NULL, u, j, 0));
   emit_close(e, arena_printf(e->arena, "for (%s %s = %s; %s < %s; %s++)", e->itype, j, g->j0, j,
                              g->j1, j));
-  text_addf(emit_body(e), "%s %s = 0;\n", e->itype, k);
   int64_t whole = g->sum - g->sum % SUMS;
-  emit_open(e);
-  update(g, i, rows, k, SUMS);
-  emit_close(e, arena_printf(e->arena, "for (; %s < %lld; %s += %d)", k, (long long)whole, k, SUMS));
-  emit_open(e);
-  update(g, i, rows, k, 1);
-  emit_close(e, arena_printf(e->arena, "for (; %s < %lld; %s++)", k, (long long)g->sum, k));
+  for (int tail = 0; tail < 2; tail++) {
+    int64_t lo = tail ? whole : 0, hi = tail ? g->sum : whole;
+    if (lo == hi) continue;
+    emit_open(e);
+    update(g, i, rows, k, tail ? 1 : SUMS);
+    emit_close(e, arena_printf(e->arena, "for (%s %s = %lld; %s < %lld; %s += %d)", e->itype, k,
+                               (long long)lo, k, (long long)hi, k, tail ? 1 : SUMS));
+  }
 }
 
 static void tile_by_updates(Gemm *g) {

@@ -81,7 +81,8 @@ static const char *signature_and_body(Emit *e) {
 static CKernel *share(Unit *u, const char *text) {
   for (int i = 0; i < u->nkernel; i++)
     if (!strcmp(u->kernel[i].text, text)) return &u->kernel[i];
-  CKernel k = {text, arena_printf(u->arena, "k%d", u->nkernel), {.arena = u->arena}};
+  const char *prefix = u->options->library ? u->options->library : "";
+  CKernel k = {text, arena_printf(u->arena, "%sk%d", prefix, u->nkernel), {.arena = u->arena}};
   VEC_PUSH(u->arena, u->kernel, u->nkernel, u->kernel_cap, k);
   return &u->kernel[u->nkernel - 1];
 }

@@ -136,32 +136,42 @@ static bool unrolls(const Columns *c) {
   return true;
 }
 
-/* The reduced loops, the outermost one from lo to hi (texts). */
+/* Both loops of an unrolled axis, [start, start + whole rows) and the rest, behind the opened outer ones. */
+static void unrolled_loops(Columns *c, const char *start, const char *end, bool fixed) {
+  Emit *e = c->e;
+  const Group *g = &c->group[c->ngroup - 1];
+  const char *middle = emit_name(e, "m");
+  int64_t rest = fixed ? g->extent % UNROLL : 1;
+  text_addf(emit_body(e), "const %s %s = %s + (%s - %s) / %d * %d;\n", e->itype, middle, start, end,
+            start, UNROLL, UNROLL);
+  for (int tail = 0; tail < 2; tail++) {
+    if (tail && !rest) break;
+    int v = cg_open_group(e, g);
+    const char *name = e->var[v].name;
+    lanes_loop(c, g->axis[0], tail ? 1 : UNROLL);
+    emit_close(e, arena_printf(e->arena, "for (%s %s = %s; %s < %s; %s += %d)", e->itype, name,
+                               tail ? middle : start, name, tail ? end : middle, name,
+                               tail ? 1 : UNROLL));
+  }
+}
+
+/* The reduced loops, the outermost one from lo to hi (texts; NULL: all of it). */
 static void reduced_loops(Columns *c, const char *lo, const char *hi) {
   Emit *e = c->e;
   int var[MAX_RANK], last = c->ngroup - 1;
-  bool unroll = unrolls(c);
+  bool unroll = unrolls(c), ranged = lo && last == c->nkept;
   for (int g = c->nkept; g < c->ngroup - unroll; g++) var[g] = cg_open_group(e, &c->group[g]);
-  if (unroll) {
-    const char *start = last == c->nkept ? lo : "0";
-    const char *end = last == c->nkept ? hi : arena_printf(e->arena, "%lld", (long long)c->group[last].extent);
-    const char *name = emit_name(e, "r");
-    text_addf(emit_body(e), "%s %s = %s;\n", e->itype, name, start);
-    for (int rows = UNROLL; rows > 0; rows -= UNROLL - 1) {
-      int v = cg_open_group(e, &c->group[last]);
-      e->var[v].name = name;
-      lanes_loop(c, c->group[last].axis[0], rows);
-      emit_close(e, arena_printf(e->arena, "for (; %s + %d <= %s; %s += %d)", name, rows, end, name,
-                                 rows));
-    }
-  } else {
+  if (unroll)
+    unrolled_loops(c, ranged ? lo : "0",
+                   ranged ? hi : arena_printf(e->arena, "%lld", (long long)c->group[last].extent),
+                   !ranged);
+  else
     lanes_loop(c, 0, 1);
-  }
   for (int g = c->ngroup - 1 - unroll; g >= c->nkept; g--) {
     const char *name = e->var[var[g]].name;
-    emit_close(e, g == c->nkept ? arena_printf(e->arena, "for (%s %s = %s; %s < %s; %s++)", e->itype,
-                                               name, lo, name, hi, name)
-                                : cg_for(e, "", var[g]));
+    emit_close(e, g == c->nkept && lo ? arena_printf(e->arena, "for (%s %s = %s; %s < %s; %s++)",
+                                                     e->itype, name, lo, name, hi, name)
+                                      : cg_for(e, "", var[g]));
   }
 }
 
@@ -209,10 +219,9 @@ static void bind(Columns *c, const Column *x, const char *text) {
 static void serial(Columns *c) {
   Emit *e = c->e;
   int var[MAX_RANK];
-  int64_t n = c->ngroup > c->nkept ? c->group[c->nkept].extent : 1;
   open_kept(c, var);
   declare(c);
-  reduced_loops(c, "0", arena_printf(e->arena, "%lld", (long long)n));
+  reduced_loops(c, NULL, NULL);
   int v = cg_open_group(e, lanes_of(c));
   for (int i = 0; i < c->ncol; i++) bind(c, &c->col[i], lane(c, c->col[i].name, v));
   finish_lanes(c, v);

@@ -59,8 +59,9 @@ static void loop(Main *m, const Stmt *s, bool top) {
 /* The step is the statement's counter, else the number of steps that the top level has taken. */
 static void report(Main *m, const Stmt *s) {
   Unit *u = m->u;
-  const Storage *step = s->counter ? s->counter : u->program->run.top->count;
-  const char *at = i32_at(u, step);
+  const Level *level = u->program->run.top;
+  const Storage *step = s->counter ? s->counter : level ? level->count : NULL;
+  const char *at = step ? i32_at(u, step) : "0";
   text_addf(m->out, "if (mlo_due(run, %s)) {\n", at);
   statements(m, s->body, false);
   text_addf(m->out, "if ((status = mlo_report(run, %s))) return status;\n}\n", at);
@@ -74,7 +75,7 @@ static void statement(Main *m, const Stmt *s, bool top) {
       loop(m, s, top);
       text_add(m->out, "}\n");
       break;
-    case STMT_CALL: text_addf(m->out, "%s(arena);\n", cg_func_name(m->u->arena, s->func)); break;
+    case STMT_CALL: text_addf(m->out, "%s(arena);\n", cg_func_name(m->u->arena, m->u->options, s->func)); break;
     case STMT_REPORT: report(m, s); break;
     case STMT_STEP:
     case STMT_SOLVE: compiler_bug("codegen", "the schedule has a statement that a pass expands");
@@ -193,17 +194,24 @@ static void program(Main *m, int nsetting, int narray) {
   text_add(t, ".schedule = schedule,\n};\n");
 }
 
+static void tables(Main *m) {
+  sources(m);
+  int nsetting = settings(m), narray = arrays(m);
+  metrics(m);
+  program(m, nsetting, narray);
+  text_add(m->out, "\nint main(int argc, char **argv) {\nreturn mlo_main(argc, argv, &mlo_program);\n}\n");
+}
+
 void unit_main(Unit *u, Text *out) {
   Text body = {.arena = u->arena};
   Main m = {.u = u, .out = &body};
-  text_add(&body, "static int schedule(MloRun *run, unsigned char *arena) {\nint status = 0;\n"
-                  "(void)run;\n(void)arena;\n");
+  const char *prefix = u->options->library;
+  if (prefix) text_addf(&body, "int %sschedule(MloRun *, unsigned char *);\n", prefix);
+  text_addf(&body, "%sint %sschedule(MloRun *run, unsigned char *arena) {\n", prefix ? "" : "static ",
+            prefix ? prefix : "");
+  text_add(&body, "int status = 0;\n(void)run;\n(void)arena;\n");
   statements(&m, u->program->schedule, true);
   text_add(&body, "return status;\n}\n\n");
-  sources(&m);
-  int nsetting = settings(&m), narray = arrays(&m);
-  metrics(&m);
-  program(&m, nsetting, narray);
-  text_add(&body, "\nint main(int argc, char **argv) {\nreturn mlo_main(argc, argv, &mlo_program);\n}\n");
+  if (!prefix) tables(&m);
   text_add(out, text_indent(u->arena, body.s));
 }

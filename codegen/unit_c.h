@@ -26,7 +26,7 @@ typedef struct Unit {
 void unit_kernel(Unit *u, const Func *f, const Kernel *k);
 /* NaN into the buffers that die with kernel `at` of f (--poison). */
 void unit_poison(Unit *u, const Func *f, int at);
-/* The schedule as a C function, the MloProgram tables, and main. */
+/* The schedule as a C function; for an executable the MloProgram tables and main. */
 void unit_main(Unit *u, Text *out);
 
 #endif
