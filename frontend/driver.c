@@ -98,7 +98,7 @@ static Argv flags(Arena *a, const DriverOptions *o, const Paths *p) {
   push(a, &argv, p->cc);
   for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) push(a, &argv, fixed[i]);
   push(a, &argv, arena_printf(a, "-march=%s", o->march ? o->march : "x86-64-v3"));
-  push(a, &argv, arena_printf(a, "-I%s/runtime", p->includedir));
+  push(a, &argv, arena_printf(a, "-I%s", p->includedir));
   return argv;
 }
 
