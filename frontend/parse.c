@@ -49,6 +49,17 @@ static void unclosed(Parse *p, int t, Span s) {
 
 int parse_token(Parse *p, AST_YYSTYPE *value, AST_YYLTYPE *span) {
   track(p);
+  if (p->replay == 2) {
+    p->replay = 1;
+    *span = (Span){p->previous.hi, p->previous.hi};
+    return ';';
+  }
+  if (p->replay == 1) {
+    p->replay = 0;
+    *value = *(AST_YYSTYPE *)p->value;
+    *span = p->last;
+    return p->replayed;
+  }
   if (p->stop) {
     *span = (Span){p->offset, p->offset};
     return 0;
@@ -60,6 +71,7 @@ int parse_token(Parse *p, AST_YYSTYPE *value, AST_YYLTYPE *span) {
     bool open = p->nbrace > 0 && (t == 0 || (starts_declaration(t) && p->first));
     if (!open) {
       set_last(p, t, *span);
+      *(AST_YYSTYPE *)p->value = *value;
       return t;
     }
     unclosed(p, t, *span);
@@ -177,6 +189,9 @@ void parse_unexpected(Parse *p, Span s, const char *got, const char *const *expe
   bool end = !strcmp(got, "END") || !strcmp(got, "'}'");
   if (has(expected, n, "';'") && (end || line_between(p, p->previous.hi, s.lo))) {
     parse_error(p, (Span){p->previous.hi, p->previous.hi}, "E0006", "expected `;`");
+    p->unexpected = p->previous.hi;
+    p->replayed = p->token;
+    if (!end && strcmp(got, "'{'")) p->replay = 2;
     return;
   }
   Diag *g = parse_error(p, s, "E0005", "unexpected %s, expected %s", describe_got(p, s, got),
@@ -232,6 +247,7 @@ Ast *ast_parse(Arena *a, Diags *d, const char *source, size_t n) {
   ast->source = source;
   ast->size = n;
   Parse p = {.arena = a, .diags = d, .ast = ast, .held = -1};
+  p.value = arena_new_of(a, AST_YYSTYPE);
   if (!is_text(&p)) return ast;
   size_t mark = n >= 3 && !memcmp(source, "\xef\xbb\xbf", 3) ? 3 : 0;
   p.offset = (uint32_t)mark;

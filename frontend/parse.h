@@ -16,7 +16,10 @@ typedef struct Parse {
   int close;  /* closing braces owed to the parser before `held` */
   int held;   /* a token read ahead, -1: none */
   Span held_span;
-  Span *open; /* brackets that are open, by position */
+  int replay; /* 2: a missing `;` is to be given to the parser, 1: then the last token once more */
+  int replayed;
+  void *value; /* of the last token */
+  Span *open;  /* brackets that are open, by position */
   int nopen, open_cap, nbrace;
   int nsyntax, nunexpected;
   uint32_t unexpected; /* where the last syntax error was found */

@@ -160,7 +160,7 @@ static Row row_make(Arena *a, const char *source, uint32_t offset) {
   while (lo > 0 && source[lo - 1] != '\n') lo--;
   r.lo = lo;
   const char *s = source + lo;
-  r.nbyte = (int)strcspn(s, "\r\n");
+  r.nbyte = (int)strcspn(s, "\n");
   r.cell = arena_array(a, int, r.nbyte + 1);
   r.at = arena_array(a, int, r.nbyte + 1);
   r.text = arena_array(a, char, r.nbyte *TAB + 1);
@@ -173,6 +173,7 @@ static Row row_make(Arena *a, const char *source, uint32_t offset) {
       int w = TAB - r.width % TAB;
       for (int k = 0; k < w; k++) r.text[out++] = ' ';
       r.width += w;
+    } else if (c == '\r') { /* of a line break; alone it must not move the cursor */
     } else if (c < 32 || (c >= 127 && c < 160)) {
       r.text[out++] = '?';
       r.width++;

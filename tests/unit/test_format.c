@@ -1,5 +1,5 @@
-/* The formatter: its output is the same program, and formatting it again changes nothing; examples and random
-   programs. Comments survive. */
+/* The formatter: its output is the same program, and formatting it again changes nothing; examples
+   and random programs. Comments survive. */
 #include "frontend/ast.h"
 #include "tests/support/random_text.h"
 
@@ -84,9 +84,10 @@ static void format_looks(void **state) {
          "data d {\n  file = \"a\\\"b\";\n  x : f32[N, D] in box(0, 1);\n}\n");
   expect("level a { // open\n\n\n  steps = 1;\n\n  // last\n}",
          "level a {  // open\n  steps = 1;\n\n  // last\n}\n");
-  expect("level a { if b{c=1;}else if d{e=2;}else{f=3;} for i in 0..N{h=i;} }",
-         "level a {\n  if b {\n    c = 1;\n  } else if d {\n    e = 2;\n  } else {\n    f = 3;\n  }\n"
-         "  for i in 0..N {\n    h = i;\n  }\n}\n");
+  expect(
+      "level a { if b{c=1;}else if d{e=2;}else{f=3;} for i in 0..N{h=i;} }",
+      "level a {\n  if b {\n    c = 1;\n  } else if d {\n    e = 2;\n  } else {\n    f = 3;\n  }\n"
+      "  for i in 0..N {\n    h = i;\n  }\n}\n");
 }
 
 /* A line that is too long breaks where it nests least. */
