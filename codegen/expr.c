@@ -175,7 +175,7 @@ static Val expand(Emit *e, const Node *n, const Pos *ix, int guard) {
 Val emit_node(Emit *e, const Node *n, const Pos *ix, int guard) {
   if (n->op == OP_const) return (Val){emit_literal(e, n->type.dtype, n->attr.value), 0};
   for (Memo *m = e->memo[n->id]; m; m = m->next)
-    if (m->guard == guard && m->value.depth <= e->depth &&
+    if ((m->guard == guard || !m->guard) && m->value.depth <= e->depth &&
         e->scope[m->value.depth].serial == m->serial && index_eq(&m->ix, ix))
       return m->value;
   Val v = expand(e, n, ix, guard);

@@ -100,12 +100,16 @@ static PosFn *const indices[NOP] = {
     [OP_reverse] = index_reverse,     [OP_reshape] = index_reshape,     [OP_stop] = index_same,
 };
 
+/* Inside its guard, the index of an axis of length 1 is 0. */
+static Aff only_element(Aff at, int64_t extent) { return extent == 1 ? aff_const(0) : at; }
+
 static Val view_pad(Emit *e, const Node *n, const Pos *ix, int guard) {
   Pos in = *ix;
   int inside = guard;
   for (int k = 0; k < ix->rank && inside >= 0; k++) {
     in.e[k] = aff_shift(ix->e[k], -n->attr.i[k]);
     inside = emit_guard(e, inside, in.e[k], n->in[0]->type.dim[k]);
+    in.e[k] = only_element(in.e[k], n->in[0]->type.dim[k]);
   }
   DType d = n->type.dtype;
   if (inside < 0) return zero(e, d);
@@ -123,6 +127,7 @@ static Val view_concat(Emit *e, const Node *n, const Pos *ix, int guard) {
     if (!extent) continue;
     in.e[axis] = aff_shift(ix->e[axis], -start);
     int inside = emit_guard(e, guard, in.e[axis], extent);
+    in.e[axis] = only_element(in.e[axis], extent);
     if (inside >= 0) v = choose(e, d, inside, guard, emit_node(e, n->in[k], &in, inside), v);
   }
   return v;
@@ -137,6 +142,7 @@ static Val view_gather(Emit *e, const Node *n, const Pos *ix, int guard) {
   for (int k = 1; k < x.rank; k++) in.e[k] = ix->e[i.rank + k - 1];
   in.e[0] = aff_var(emit_value_var(e, emit_node(e, n->in[1], &at, guard)));
   int inside = emit_row_guard(e, guard, in.e[0], x.dim[0]);
+  in.e[0] = only_element(in.e[0], x.dim[0]);
   Val nan = {e->target->nan[d], 0};
   return choose(e, d, inside, guard, emit_node(e, n->in[0], &in, inside), nan);
 }

@@ -1,0 +1,117 @@
+/* Random programs: the reference evaluator, statement by statement, against the whole schedule as generated C,
+   with and without the optional passes on kernels. Seeds are fixed; arguments FIRST COUNT choose others. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codegen/codegen.h"
+#include "codegen/text.h"
+#include "ir/kernel.h"
+#include "passes/passes.h"
+#include "runtime/mlo.h"
+#include "tests/support/draw.h"
+#include "tests/support/interp.h"
+#include "tests/support/native.h"
+
+/* What generated code calls has to be in this executable. */
+typedef void (*Symbol)(void);
+static const volatile Symbol needed[] = {(Symbol)mlo_gemm_f32, (Symbol)mlo_gemm_f64, (Symbol)mlo_solve_f32,
+                                (Symbol)mlo_solve_f64, (Symbol)mlo_poison};
+
+typedef struct One {
+  Build b;
+  Interp *want;
+  uint64_t seed;
+  int variant;
+} One;
+
+/* Reports need a run of the runtime: their bodies stand alone here. */
+static void reports_to_repeats(Stmt *s) {
+  for (; s; s = s->next) {
+    if (s->kind == STMT_REPORT) s->kind = STMT_REPEAT, s->count = 1;
+    reports_to_repeats(s->body);
+  }
+}
+
+static One prepare(uint64_t seed, int variant, Text *text) {
+  One o = {.b = draw_program(seed, 3, 16, seed % 5 == 0 ? 90 : seed % 3 ? 5 : 17), .seed = seed, .variant = variant};
+  Program *p = o.b.p;
+  reports_to_repeats(p->schedule);
+  o.want = interp_new(p);
+  interp_run(o.want, p->schedule);
+  pass_kernels(p);
+  if (variant & 1) pass_fuse(p);
+  p->facts |= F_FUSED;
+  pass_plan_memory(p);
+  if (variant & 2) pass_reuse(p);
+  p->facts |= F_PLANNED;
+  if (variant & 4) /* threads everywhere that the plan left room for */
+    for (int i = 0; i < p->nfunc; i++)
+      for (int k = 0; k < p->func[i]->nkernel; k++) {
+        Kernel *x = p->func[i]->kernel[k];
+        x->parallel = x->parallel || (x->kind == KERNEL_LOOP && x->order == ORDER_ROWS);
+        if (!x->chunk) x->chunk = 3;
+      }
+  CgOptions options = {.library = arena_printf(o.b.arena, "s%d_%d_", (int)seed, variant), .poison = variant & 2};
+  text_add(text, cg_c(p, &options));
+  return o;
+}
+
+/* Reductions may be summed in another order, functions may differ in the last bits, and both may be amplified. */
+static bool close_to(double got, double want) {
+  if (isnan(got) || isnan(want)) return isnan(got) && isnan(want);
+  return got == want || fabs(got - want) <= 1e-9 * (1 + fabs(want));
+}
+
+static int check(const One *o, const Native *native) {
+  int wrong = 0;
+  Program *p = o->b.p;
+  char name[64];
+  snprintf(name, sizeof name, "s%d_%d_schedule", (int)o->seed, o->variant);
+  int (*schedule)(MloRun *, unsigned char *);
+  *(void **)&schedule = native_find(native, name);
+  unsigned char *arena = native_arena(p);
+  schedule(NULL, arena);
+  for (int i = 0; i < p->nstorage && !wrong; i++) {
+    const Storage *s = p->storage[i];
+    if (!storage_permanent(s) || s->kind == ST_COUNTER) continue;
+    int64_t n = type_count(s->type);
+    double *got = arena_array(o->b.arena, double, (int)n), *want = interp_at(o->want, s->name);
+    native_read(arena, s, got);
+    for (int64_t k = 0; k < n && !wrong; k++)
+      if (!close_to(got[k], want[k])) {
+        printf("seed %d, variant %d: %s[%d] is %.17g, not %.17g\n", (int)o->seed, o->variant, s->name, (int)k, got[k],
+               want[k]);
+        wrong = 1;
+      }
+  }
+  free(arena);
+  return wrong;
+}
+
+enum { BATCH = 16 };
+
+int main(int argc, char **argv) {
+  uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
+  int count = argc > 2 ? atoi(argv[2]) : 48, wrong = 0;
+  for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
+    if (!needed[i]) return 1;
+  for (int at = 0; at < count; at += BATCH) {
+    Arena *a = arena_new();
+    Text text = {.arena = a};
+    One one[BATCH];
+    int n = count - at < BATCH ? count - at : BATCH;
+    for (int i = 0; i < n; i++) one[i] = prepare(first + (uint64_t)(at + i), (at + i) % 8, &text);
+    Native *native = native_load(text.s);
+    for (int i = 0; i < n; i++) wrong += check(&one[i], native);
+    native_free(native);
+    for (int i = 0; i < n; i++) {
+      interp_free(one[i].want);
+      build_free(&one[i].b);
+    }
+    arena_free(a);
+  }
+  printf("%d of %d programs differ\n", wrong, count);
+  return wrong != 0;
+}
