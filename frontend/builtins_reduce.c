@@ -84,7 +84,7 @@ static Value variance(Ops *o, const Axes *a) {
   return v_mean(o, v_mul(o, d, d), a->axis, a->n, a->keep);
 }
 
-static Value fn_var(Ops *o, Call *c) {
+static Value fn_variance(Ops *o, Call *c) {
   Axes a;
   return read_axes(o, c, true, &a) ? variance(o, &a) : value_bad();
 }
@@ -130,16 +130,12 @@ static Value extremum(Ops *o, Call *c, Op op) {
 static Value fn_max(Ops *o, Call *c) { return extremum(o, c, OP_max); }
 static Value fn_min(Ops *o, Call *c) { return extremum(o, c, OP_min); }
 
-static Value arg_extremum(Ops *o, Call *c, bool negate) {
+static Value fn_argmax(Ops *o, Call *c) {
   Axes a = {.n = 1};
   if (!call_rank(o, c, 0, 1) || !call_axis(o, c, 1, c->arg[0], &a.axis[0])) return value_bad();
   a.x = v_float(o, c->arg[0]);
-  if (a.x.bad || !not_empty(o, &a)) return value_bad();
-  return v_argmax(o, negate ? v_neg(o, a.x) : a.x, a.axis[0]);
+  return a.x.bad || !not_empty(o, &a) ? value_bad() : v_argmax(o, a.x, a.axis[0]);
 }
-
-static Value fn_argmax(Ops *o, Call *c) { return arg_extremum(o, c, false); }
-static Value fn_argmin(Ops *o, Call *c) { return arg_extremum(o, c, true); }
 
 static Value dist2(Ops *o, Value x, Value y) {
   Value d = v_sub(o, x, y), sq = v_mul(o, d, d);
@@ -158,10 +154,10 @@ static Value fn_mse(Ops *o, Call *c) {
 static const Builtin row[] = {
     {"sum", "sum(x, axis = all, more.., keepdims = false)", "sum; true counts 1", fn_sum},
     {"mean", "mean(x, axis = all, more.., keepdims = false)", "mean; true counts 1", fn_mean},
-    {"var", "var(x, axis = all, more.., keepdims = false)", "mean squared distance from the mean",
-     fn_var},
+    {"variance", "variance(x, axis = all, more.., keepdims = false)",
+     "mean squared distance from the mean", fn_variance},
     {"std", "std(x, axis = all, more.., keepdims = false)",
-     "root of var; derivative 0 where it is 0", fn_std},
+     "root of the variance; derivative 0 where it is 0", fn_std},
     {"logsumexp", "logsumexp(x, axis = all, more.., keepdims = false)",
      "log of the sum of exponentials, without overflow", fn_logsumexp},
     {"norm", "norm(x, axis = all, more.., keepdims = false)", "root of norm2; derivative 0 at 0",
@@ -173,7 +169,6 @@ static const Builtin row[] = {
      fn_max},
     {"min", "min(x, y = none, axis = all, keepdims = false)", "the same with the smaller", fn_min},
     {"argmax", "argmax(x, axis = -1)", "index of the first maximum, i32", fn_argmax},
-    {"argmin", "argmin(x, axis = -1)", "index of the first minimum, i32", fn_argmin},
     {"dist2", "dist2(x, y)", "sum of squared differences", fn_dist2},
     {"mse", "mse(x, y)", "mean of squared differences", fn_mse},
 };
