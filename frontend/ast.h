@@ -8,8 +8,8 @@
 #include "ir/arena.h"
 #include "ir/diag.h"
 
-/* The program as written. Lists are linked by `next`, in source order. All nodes live in one arena, and
-   all names are interned by nobody: compare them with strcmp. */
+/* The program as written. Lists are linked by `next`, in source order. All nodes live in one arena,
+   and all names are interned by nobody: compare them with strcmp. */
 
 typedef enum AstExprKind {
   EX_ERROR,  /* stands where an error has been reported: say nothing more about it */
@@ -21,8 +21,9 @@ typedef enum AstExprKind {
   EX_FIELD,  /* a . text; `at` is the span of the name after the dot */
   EX_CALL,   /* a(arg, ...): arguments with name == NULL are positional */
   EX_INDEX,  /* a[arg, ...]: indexing, and `mlp[D, 256, C]` */
-  EX_RANGE,  /* a .. b, either may be NULL; in index lists, dimensions, `for` and level families only */
-  EX_UNARY,  /* op a */
+  EX_RANGE, /* a .. b, either may be NULL; in index lists, dimensions, `for` and level families only
+             */
+  EX_UNARY, /* op a */
   EX_BINARY, /* a op b; `at` is the span of the operator */
   EX_IF,     /* if a then b else c */
   EX_EACH,   /* text in a : b, the sole argument of a call: mean(t in tasks: e) */
@@ -30,11 +31,23 @@ typedef enum AstExprKind {
 } AstExprKind;
 
 typedef enum AstOp {
-  AST_NEG, AST_NOT,
-  AST_OR, AST_AND,
-  AST_EQ, AST_NE, AST_LT, AST_LE, AST_GT, AST_GE,
-  AST_ADD, AST_SUB,
-  AST_MUL, AST_DIV /* true division */, AST_MATMUL, AST_INTDIV, AST_MOD,
+  AST_NEG,
+  AST_NOT,
+  AST_OR,
+  AST_AND,
+  AST_EQ,
+  AST_NE,
+  AST_LT,
+  AST_LE,
+  AST_GT,
+  AST_GE,
+  AST_ADD,
+  AST_SUB,
+  AST_MUL,
+  AST_DIV /* true division */,
+  AST_MATMUL,
+  AST_INTDIV,
+  AST_MOD,
   AST_POW,
   NAST_OP
 } AstOp;
@@ -64,7 +77,8 @@ struct AstExpr {
 
 enum { AST_MAX_DEPTH = 1000, AST_MAX_NAME = 100, AST_MAX_SOURCE = 1 << 26 };
 
-/* f32, f32[], f32[N, D], f32[.., I]: a dimension is an expression; `..` is an EX_RANGE without bounds. */
+/* f32, f32[], f32[N, D], f32[.., I]: a dimension is an expression; `..` is an EX_RANGE without
+ * bounds. */
 typedef struct AstType {
   Span span, name_span;
   const char *name; /* element type, any name: `f32` */
@@ -111,8 +125,8 @@ typedef enum AstItemKind {
 typedef struct AstItem AstItem;
 struct AstItem {
   AstItemKind kind;
-  int depth;      /* of nested blocks below */
-  Span span;      /* of the whole, `;` or `}` included */
+  int depth; /* of nested blocks below */
+  Span span; /* of the whole, `;` or `}` included */
   const char *name;
   Span name_span; /* of the name; of the keyword where there is no name */
   AstArg *index;
@@ -138,9 +152,9 @@ typedef struct Ast {
   int ncomment, comment_cap;
 } Ast;
 
-/* Parses a program. `source` (n bytes, and a NUL after them) must live as long as the result and must be
-   what d->source shows. Never NULL: after errors (in d, codes E00xx) the result holds what could be read,
-   and statements stand only where they belong. */
+/* Parses a program. `source` (n bytes, and a NUL after them) must live as long as the result and
+   must be what d->source shows. Never NULL: after errors (in d, codes E00xx) the result holds what
+   could be read, and statements stand only where they belong. */
 Ast *ast_parse(Arena *a, Diags *d, const char *source, size_t n);
 
 /* As text, one node a line: `mloc emit --stage=ast`. */
@@ -150,7 +164,8 @@ char *ast_format(Arena *a, const Ast *ast);
 /* Same program: all but spans and comments agree. */
 bool ast_equal(const Ast *x, const Ast *y);
 
-/* "+", "div", ... as written; binding strength, higher is tighter; what messages call an item: "`var`". */
+/* "+", "div", ... as written; binding strength, higher is tighter; what messages call an item:
+ * "`var`". */
 const char *ast_op_text(AstOp op);
 int ast_op_prec(AstOp op);
 bool ast_op_is_comparison(AstOp op);

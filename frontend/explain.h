@@ -3,12 +3,13 @@
 
 #include <stdio.h>
 
-/* One error code: what it means, a program that has this error and no other, and the program mended.
-   Codes: E00xx syntax, E01xx names and declarations, E02xx types and shapes, E03xx levels, E04xx data
-   and sizes, E05xx methods and settings. Each room of errors has its table, in ascending order. */
+/* One error code: what it means, a program that has this error and no other, and the program
+   mended. Codes: E00xx syntax, E01xx names and declarations, E02xx types and shapes, E03xx levels,
+   E04xx data and sizes, E05xx methods and settings. Each room of errors has its table, in ascending
+   order. */
 typedef struct Explanation {
   const char *code, *title;
-  const char *text; /* lines of at most 80 characters, each ended by a line break */
+  const char *text;          /* lines of at most 80 characters, each ended by a line break */
   const char *wrong, *right; /* programs */
 } Explanation;
 

@@ -1,6 +1,6 @@
-/* The grammar of .mlo: tokens to the syntax tree. It knows no meanings: settings are uniform, and every
-   statement may stand in every block here (place.c says where it belongs). An error costs its statement
-   or its declaration: the parser goes on after the next `;`, block or `}`. */
+/* The grammar of .mlo: tokens to the syntax tree. It knows no meanings: settings are uniform, and
+   every statement may stand in every block here (place.c says where it belongs). An error costs its
+   statement or its declaration: the parser goes on after the next `;`, block or `}`. */
 %require "3.8"
 %define api.pure full
 %define api.prefix {ast_yy}
@@ -20,7 +20,8 @@ int ast_lex(AST_YYSTYPE *value, AST_YYLTYPE *span, void *scanner);
 int parse_token(Parse *p, AST_YYSTYPE *value, AST_YYLTYPE *span);
 /* A token that does not fit, by the grammar's names of tokens: NAME, INT, ';', then. */
 void parse_unexpected(Parse *p, Span span, const char *got, const char *const *expected, int n);
-#define YY_DECL int ast_lex(AST_YYSTYPE *yylval_param, AST_YYLTYPE *yylloc_param, yyscan_t yyscanner)
+#define YY_DECL                                                                                   \
+  int ast_lex(AST_YYSTYPE *yylval_param, AST_YYLTYPE *yylloc_param, yyscan_t yyscanner)
 #define YYSTYPE AST_YYSTYPE
 #define YYLTYPE AST_YYLTYPE
 }
@@ -317,6 +318,7 @@ static int yyreport_syntax_error(const yypcontext_t *context, Parse *p) {
   int n = yypcontext_expected_tokens(context, kind, YYNTOKENS);
   for (int i = 0; i < n; i++) expected[i] = yysymbol_name(kind[i]);
   yysymbol_kind_t got = yypcontext_token(context);
-  parse_unexpected(p, *yypcontext_location(context), got < 0 ? "" : yysymbol_name(got), expected, n);
+  const char *name = got < 0 ? "" : yysymbol_name(got);
+  parse_unexpected(p, *yypcontext_location(context), name, expected, n);
   return 0;
 }

@@ -3,9 +3,9 @@
 #
 #   // RUN: mloc check %s => 1
 #
-# with the case's file for %s and, after =>, the expected exit code (0 without). What the command prints must be
-# what stands in CASE.out and CASE.err, byte by byte; where there is no such file, nothing may be
-# printed. UPDATE=1 writes these files instead.
+# with the case's file for %s, a scratch file for %t and, after =>, the expected exit code (0 without).
+# What the command prints must be what stands in CASE.out and CASE.err, byte by byte; where there is
+# no such file, nothing may be printed. UPDATE=1 writes these files instead.
 set -u
 mloc=$1
 case=$2
