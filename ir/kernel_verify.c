@@ -93,19 +93,41 @@ static void check_read(void *ctx, Node *n, const Index *at, int stage) {
   }
 }
 
+static void check_kind(Audit *c) {
+  const Kernel *k = c->k;
+  static const Emission first[NKERNELKIND] = {
+      [KERNEL_GEMM] = EMIT_GEMM, [KERNEL_SCATTER] = EMIT_SCATTER, [KERNEL_CALL] = EMIT_CALL};
+  if (k->kind != KERNEL_LOOP &&
+      (!k->nanchor || op_info(k->anchor[0].node->op)->emit != first[k->kind]))
+    fail(c, "its first anchor is of another kind");
+  for (int i = k->kind != KERNEL_LOOP; i < k->nanchor; i++)
+    if (op_info(k->anchor[i].node->op)->emit > EMIT_REDUCE)
+      fail(c, "%%%u cannot be here", k->anchor[i].node->id);
+  if ((k->kind == KERNEL_SCATTER || k->kind == KERNEL_CALL) && (k->nanchor > 1 || !k->nstore))
+    fail(c, "takes one anchor and stores it");
+  for (int i = 0; i < k->nstore; i++) {
+    const Store *s = &k->store[i];
+    Type t = s->dest->type;
+    if (k->kind != KERNEL_LOOP && !anchor_of(k, s->node))
+      fail(c, "stores %%%u, which it does not compute", s->node->id);
+    if (s->row && t.rank) t = type_make(t.dtype, t.rank - 1, t.dim + 1);
+    if (!type_eq(t, s->node->type)) fail(c, "%%%u does not fit `%s`", s->node->id, s->dest->name);
+  }
+}
+
 static void check_anchors(Audit *c) {
   const Kernel *k = c->k;
+  check_kind(c);
   for (int i = 0; i < k->nanchor; i++) {
     const Anchor *a = &k->anchor[i];
     Emission e = op_info(a->node->op)->emit;
     Index at;
     if ((e == EMIT_REDUCE) != (a->cls == ANCHOR_REDUCE))
       fail(c, "%%%u has the wrong class", a->node->id);
-    if (e == EMIT_SCATTER || e == EMIT_CALL) continue;
-    if (!kernel_index(k, a->cls, a->node, &at) ||
-        (e == EMIT_REDUCE && !kernel_index(k, ANCHOR_ELEM, a->node->in[0], &at)))
+    const Node *shape = e == EMIT_SCATTER ? a->node->in[1] : a->node;
+    if (e != EMIT_CALL && (!kernel_index(k, a->cls, shape, &at) ||
+                           (e == EMIT_REDUCE && !kernel_index(k, ANCHOR_ELEM, a->node->in[0], &at))))
       fail(c, "%%%u does not fit the domain", a->node->id);
-    if (e == EMIT_GEMM && i) fail(c, "a second product, %%%u", a->node->id);
     for (int o = 0; (e == EMIT_GEMM || e == EMIT_CALL) && o < a->node->nin; o++) {
       Operand operand;
       if (!kernel_operand(c->f->home, a->node->in[o], &operand))
