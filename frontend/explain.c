@@ -4,7 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
-static const Explanation *const tables[] = {explain_syntax};
+static const Explanation *const tables[] = {explain_syntax, explain_names, explain_types,
+                                            explain_levels, explain_data,  explain_settings};
 
 const Explanation *explain_at(int i) {
   for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
@@ -31,6 +32,7 @@ static void print_indented(const char *text, FILE *out) {
 
 void explain_print(const Explanation *e, FILE *out) {
   fprintf(out, "%s: %s\n\n%s", e->code, e->title, e->text);
+  if (!e->wrong) return;
   fputs("\nThis program has the error:\n\n", out);
   print_indented(e->wrong, out);
   fputs("\nand this one does not:\n\n", out);

@@ -10,10 +10,12 @@
 typedef struct Explanation {
   const char *code, *title;
   const char *text;          /* lines of at most 80 characters, each ended by a line break */
-  const char *wrong, *right; /* programs */
+  const char *wrong, *right; /* programs; NULL where no program of a few lines shows the error */
 } Explanation;
 
-extern const Explanation explain_syntax[]; /* ended by an entry without code */
+/* Ended by an entry without code. */
+extern const Explanation explain_syntax[], explain_names[], explain_types[], explain_levels[],
+    explain_data[], explain_settings[];
 
 /* The i-th of all explanations, NULL after the last. */
 const Explanation *explain_at(int i);

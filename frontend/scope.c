@@ -33,28 +33,27 @@ static void grow(Sema *s) {
   for (int i = 0; i < s->nsymbol; i++) s->table[slot(s, s->symbol[i]->name)] = s->symbol[i];
 }
 
-bool scope_free_name(Sema *s, const char *name, Span span) {
+/* Says that the name is taken, if it is. */
+static bool clash(Sema *s, const char *name, Span span) {
   const Symbol *old = scope_find(s, name);
-  if (old) {
-    Diag *d = diag_error(s->diags, span, "E0102", "`%s` is declared twice", name);
-    diag_label(s->diags, d, old->item->name_span, "%s of that name", scope_kind(old->kind));
-    diag_help(s->diags, d, "a name means one thing in a program; choose another");
-    return false;
-  }
-  if (!builtin_find(name)) return true;
-  Diag *d = diag_error(s->diags, span, "E0102", "`%s` is a built-in function", name);
+  if (!old && !builtin_find(name)) return false;
+  const char *what = old ? "`%s` is declared twice" : "`%s` is a built-in function";
+  Diag *d = diag_error(s->diags, span, "E0102", what, name);
+  if (old) diag_label(s->diags, d, old->item->name_span, "%s of that name", scope_kind(old->kind));
   diag_help(s->diags, d, "a name means one thing in a program; choose another");
-  return false;
+  return true;
 }
+
+bool scope_free_name(Sema *s, const char *name, Span span) { return !clash(s, name, span); }
 
 Symbol *scope_declare(Sema *s, SymKind kind, AstItem *item) {
   if (!item->name) return NULL;
   if (kind != SYM_RUN && (!strcmp(item->name, "seed") || !strcmp(item->name, "metric"))) {
     Diag *d = diag_error(s->diags, item->name_span, "E0103", "`%s` is taken", item->name);
-    diag_note(s->diags, d, "files that a run writes use this name themselves");
+    diag_note(s->diags, d, "what a run writes uses this name itself");
+  } else if (clash(s, item->name, item->name_span) && scope_find(s, item->name)) {
     return NULL;
   }
-  if (!scope_free_name(s, item->name, item->name_span)) return NULL;
   if (2 * s->nsymbol >= (int)s->ntable) grow(s);
   Symbol *y = arena_new_of(s->arena, Symbol);
   y->name = item->name;

@@ -14,13 +14,13 @@ SField *data_field(SData *d, const char *name) {
 bool sema_box(Sema *s, const AstExpr *e, const char *form, Value *lo, Value *hi) {
   const AstArg *a = e->arg, *b = a ? a->next : NULL;
   if (!b || b->next || a->name || b->name) {
-    diag_error(s->diags, e->span, "E0502", "write `in %s(low, high)`", form);
+    diag_error(s->diags, e->span, "E0521", "write `in %s(low, high)`", form);
     return false;
   }
   bool left = sema_number(s, a->value, lo), right = sema_number(s, b->value, hi);
   if (!left || !right) return false;
   if (lo->num > hi->num || (!strcmp(form, "range") && lo->num == hi->num)) {
-    diag_error(s->diags, e->span, "E0502", "`in %s(%g, %g)` holds nothing", form, lo->num, hi->num);
+    diag_error(s->diags, e->span, "E0521", "`in %s(%g, %g)` holds nothing", form, lo->num, hi->num);
     return false;
   }
   return true;
@@ -38,13 +38,13 @@ static bool read_constraint(Sema *s, SField *f) {
   if (!e) return true;
   if (e->kind == EX_ERROR) return false;
   if (!range && strcmp(form, "box")) {
-    Diag *d = diag_error(s->diags, e->span, "E0502", "this is not a constraint of data");
+    Diag *d = diag_error(s->diags, e->span, "E0521", "this is not a constraint of data");
     diag_help(s->diags, d, "`in box(low, high)`, or `in range(0, n)` for integers");
     return false;
   }
   if (!sema_box(s, e, form, &lo, &hi)) return false;
   if (range && (f->type.dtype != DT_I32 || lo.lit != LIT_INT || hi.lit != LIT_INT)) {
-    Diag *d = diag_error(s->diags, e->span, "E0502", "`in range` is for integers");
+    Diag *d = diag_error(s->diags, e->span, "E0521", "`in range` is for integers");
     diag_help(s->diags, d, "`in box(low, high)` bounds other numbers");
     return false;
   }
@@ -78,10 +78,10 @@ static void read_setting(Sema *s, SData *d, AstItem *it) {
   if (strcmp(it->name, "file")) {
     setting_unknown(s, it, "a data source", known, 1, later, 5);
   } else if (d->file) {
-    diag_error(s->diags, it->name_span, "E0505", "`file` is given twice");
+    diag_error(s->diags, it->name_span, "E0524", "`file` is given twice");
   } else if (it->value->kind != EX_STRING) {
     if (it->value->kind != EX_ERROR)
-      diag_error(s->diags, it->value->span, "E0503", "`file` needs a text: \"train.npz\"");
+      diag_error(s->diags, it->value->span, "E0522", "`file` needs a text: \"train.npz\"");
     d->file = "";
   } else {
     d->file = it->value->text;
@@ -135,11 +135,11 @@ static void declare(Sema *s, Symbol *y) {
     else if (it->kind == AST_SETTING && it->name && it->value)
       read_setting(s, y->data, it);
   if (!y->data->file) {
-    Diag *d = diag_error(s->diags, y->item->name_span, "E0504", "data `%s` names no file", y->name);
+    Diag *d = diag_error(s->diags, y->item->name_span, "E0523", "data `%s` names no file", y->name);
     diag_help(s->diags, d, "add `file = \"%s.npz\";`", y->name);
   }
   if (!y->data->nfield)
-    diag_error(s->diags, y->item->name_span, "E0504", "data `%s` has no fields", y->name);
+    diag_error(s->diags, y->item->name_span, "E0523", "data `%s` has no fields", y->name);
 }
 
 /* ---- sizes */

@@ -145,7 +145,8 @@ static Value data_field_value(Sema *s, const AstExpr *e, Symbol *y) {
 
 static Value unrelated(Sema *s, const AstExpr *e, const SLevel *other) {
   const SLevel *me = s->env.level;
-  Diag *d = ops_error(&s->ops, e->span, "E0303",
+  if (s->lost_edge) return value_bad();
+  Diag *d = ops_error(&s->ops, e->span, "E0322",
                       "`%s` cannot read `%s.%s`: neither level stands above the other", me->name,
                       other->name, e->text);
   diag_help(s->diags, d, "`argmin %s via ...;` in `%s` makes `%s.%s` the solution there",
@@ -329,7 +330,7 @@ bool sema_number(Sema *s, const AstExpr *e, Value *out) {
   *out = sema_expr(s, e);
   s->env = env;
   if (out->bad || out->lit) return !out->bad;
-  Diag *d = diag_error(s->diags, e->span, "E0501", "this must be a number known in advance");
+  Diag *d = diag_error(s->diags, e->span, "E0520", "this must be a number known in advance");
   diag_help(s->diags, d, "it may be built of numbers, consts and dimensions");
   return false;
 }

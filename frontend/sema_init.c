@@ -87,7 +87,7 @@ static Value draw(Sema *s, SVar *v, Scheme k, const double *x) {
 static bool inside(Sema *s, SVar *v, Span at, double lo, double hi) {
   if (!v->boxed || isnan(lo) || isnan(hi) || (lo >= v->lo && hi <= v->hi)) return true;
   Diag *d =
-      diag_error(s->diags, at, "E0307", "the initial value of `%s` is not in its box", v->name);
+      diag_error(s->diags, at, "E0326", "the initial value of `%s` is not in its box", v->name);
   diag_label(s->diags, d, v->item->constraint->span, "from %g to %g", v->lo, v->hi);
   return false;
 }
@@ -109,7 +109,7 @@ static Value computed(Sema *s, SVar *v, const AstExpr *e) {
     if (stype_same_shape(shape, v->type))
       return v_broadcast(o, v_cast(o, x, v->type.dtype), v->type);
   }
-  Diag *d = diag_error(s->diags, e->span, "E0308", "the initial value of `%s` is %s, not %s",
+  Diag *d = diag_error(s->diags, e->span, "E0327", "the initial value of `%s` is %s, not %s",
                        v->name, value_str(o, x), stype_str(o, v->type));
   diag_label(s->diags, d, v->item->type->span, "declared here");
   return value_bad();

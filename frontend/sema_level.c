@@ -30,8 +30,10 @@ static bool reserved(const char *name) {
   return false;
 }
 
-static bool new_name(Sema *s, SLevel *l, AstItem *it) {
-  if (!it->name || !scope_free_name(s, it->name, it->name_span)) return false;
+/* False where the level has the name already. *good: it may have it; else an error has been said,
+   and what is declared counts as bad, so that its uses are silent. */
+static bool new_name(Sema *s, SLevel *l, AstItem *it, bool *good) {
+  if (!it->name) return false;
   SVar *var = level_var(l, it->name);
   SLet *let = level_let(l, it->name);
   if (var || let) {
@@ -40,11 +42,12 @@ static bool new_name(Sema *s, SLevel *l, AstItem *it) {
     diag_label(s->diags, d, var ? var->item->name_span : let->item->name_span, "first here");
     return false;
   }
+  *good = scope_free_name(s, it->name, it->name_span) && !reserved(it->name);
   if (!reserved(it->name)) return true;
   Diag *d =
       diag_error(s->diags, it->name_span, "E0103", "`%s` is taken: every level has one", it->name);
   diag_help(s->diags, d, "choose another name");
-  return false;
+  return true;
 }
 
 /* ---- variables */
@@ -53,7 +56,7 @@ static bool read_box(Sema *s, SVar *v, const AstExpr *e) {
   Value lo, hi;
   if (e->kind == EX_ERROR) return false;
   if (e->kind != EX_CALL || e->a->kind != EX_NAME || strcmp(e->a->text, "box")) {
-    Diag *d = diag_error(s->diags, e->span, "E0502", "this is not a constraint of a variable");
+    Diag *d = diag_error(s->diags, e->span, "E0521", "this is not a constraint of a variable");
     diag_help(s->diags, d, "`in box(low, high)` keeps every element between two numbers");
     return false;
   }
@@ -65,7 +68,8 @@ static bool read_box(Sema *s, SVar *v, const AstExpr *e) {
 }
 
 static void add_var(Sema *s, SLevel *l, AstItem *it) {
-  if (!new_name(s, l, it)) return;
+  bool good;
+  if (!new_name(s, l, it, &good)) return;
   SVar v = {
       .name = it->name, .item = it, .storage = arena_printf(s->arena, "%s.%s", l->name, it->name)};
   if (it->index) {
@@ -79,17 +83,18 @@ static void add_var(Sema *s, SLevel *l, AstItem *it) {
     v.bad = !sema_type(s, it->type, &v.type);
   }
   if (!v.bad && !dtype_is_float(v.type.dtype)) {
-    Diag *d = diag_error(s->diags, it->type->name_span, "E0305", "`%s` must be of a float type",
+    Diag *d = diag_error(s->diags, it->type->name_span, "E0324", "`%s` must be of a float type",
                          it->name);
     diag_note(s->diags, d, "levels minimize by derivatives, and integers have none");
     v.bad = true;
   }
   if (!v.bad && v.type.dtype != s->ops.flt) {
-    Diag *d = diag_error(s->diags, it->type->name_span, "E0305", "variables are f32 in this run");
+    Diag *d = diag_error(s->diags, it->type->name_span, "E0324", "variables are f32 in this run");
     diag_help(s->diags, d, "`precision = f64` in the run widens all of them");
     v.bad = true;
   }
   if (it->constraint && !read_box(s, &v, it->constraint)) v.bad = true;
+  v.bad = v.bad || !good;
   VEC_PUSH(s->arena, l->var, l->nvar, l->var_cap, v);
 }
 
@@ -98,7 +103,7 @@ static void add_var(Sema *s, SLevel *l, AstItem *it) {
 static void read_optimizer(Sema *s, SLevel *l, AstItem *it) {
   const AstExpr *e = it->value;
   if (l->optimizer_item) {
-    diag_error(s->diags, it->name_span, "E0505", "`optimizer` is given twice");
+    diag_error(s->diags, it->name_span, "E0524", "`optimizer` is given twice");
     return;
   }
   l->optimizer_item = it;
@@ -117,7 +122,7 @@ static void read_optimizer(Sema *s, SLevel *l, AstItem *it) {
     list[i] = optimizer_at(i)->name;
     text = arena_printf(s->arena, "%s%s`%s`", text, i ? ", " : "", list[i]);
   }
-  Diag *d = diag_error(s->diags, e->span, "E0508",
+  Diag *d = diag_error(s->diags, e->span, "E0527",
                        *name ? "there is no optimizer `%s`" : "this is no optimizer%s", name);
   help_nearest(s, d, name, list, n);
   diag_note(s->diags, d, "there are %s", text);
@@ -152,7 +157,7 @@ static void unknown_method(Sema *s, Span at, const char *name) {
   for (size_t i = 0; i < sizeof later / sizeof *later; i++)
     planned = planned || !strcmp(name, later[i]);
   Diag *d =
-      diag_error(s->diags, at, planned ? "E0110" : "E0508",
+      diag_error(s->diags, at, planned ? "E0110" : "E0527",
                  planned ? "the method `%s` is not offered" : "there is no method `%s`", name);
   if (!planned) help_nearest(s, d, name, list, n);
   diag_note(s->diags, d, "there are %s", text);
@@ -175,8 +180,9 @@ static void read_edge(Sema *s, SLevel *l, AstItem *it) {
   if (!e || e->kind == EX_ERROR) return;
   const Symbol *y = e->kind == EX_NAME ? scope_find(s, e->text) : NULL;
   if (!y || y->kind != SYM_LEVEL || !y->level) {
+    s->lost_edge = true;
     if (y && y->kind == SYM_LEVEL) return;
-    Diag *d = diag_error(s->diags, e->span, "E0302", "`argmin` needs a level here");
+    Diag *d = diag_error(s->diags, e->span, "E0321", "`argmin` needs a level here");
     const char **list = arena_array(s->arena, const char *, s->nlevel);
     for (int i = 0; i < s->nlevel; i++) list[i] = s->level[i]->name;
     if (e->kind == EX_NAME) help_nearest(s, d, e->text, list, s->nlevel);
@@ -184,7 +190,7 @@ static void read_edge(Sema *s, SLevel *l, AstItem *it) {
   }
   for (int i = 0; i < l->nedge; i++)
     if (l->edge[i].lower == y->level) {
-      Diag *d = diag_error(s->diags, e->span, "E0302", "there are two `argmin %s`", y->name);
+      Diag *d = diag_error(s->diags, e->span, "E0321", "there are two `argmin %s`", y->name);
       diag_label(s->diags, d, l->edge[i].item->lower->span, "first here");
       return;
     }
@@ -197,7 +203,7 @@ static void read_edge(Sema *s, SLevel *l, AstItem *it) {
 
 static void read_objective(Sema *s, SLevel *l, AstItem *it) {
   if (l->objective_item) {
-    Diag *d = diag_error(s->diags, it->name_span, "E0304", "`%s` has two objectives", l->name);
+    Diag *d = diag_error(s->diags, it->name_span, "E0323", "`%s` has two objectives", l->name);
     diag_label(s->diags, d, l->objective_item->name_span, "first here");
     diag_help(s->diags, d, "add them up in one");
     return;
@@ -215,17 +221,18 @@ static void add_metric(Sema *s, SLevel *l, AstItem *it) {
   VEC_PUSH(s->arena, l->metric, l->nmetric, l->metric_cap, m);
 }
 
+static void add_let(Sema *s, SLevel *l, AstItem *it) {
+  bool good;
+  if (!new_name(s, l, it, &good)) return;
+  if (it->index) not_offered(s, it->name_span, "lists of values are", NULL);
+  SLet let = {.item = it, .progress = good && !it->index ? TODO_YET : FAILED};
+  VEC_PUSH(s->arena, l->let, l->nlet, l->let_cap, let);
+}
+
 static void read_item(Sema *s, SLevel *l, AstItem *it) {
   switch (it->kind) {
   case AST_VAR: add_var(s, l, it); break;
-  case AST_LET:
-    if (it->index) {
-      not_offered(s, it->name_span, "lists of values are", NULL);
-    } else if (new_name(s, l, it)) {
-      SLet let = {.item = it};
-      VEC_PUSH(s->arena, l->let, l->nlet, l->let_cap, let);
-    }
-    break;
+  case AST_LET: add_let(s, l, it); break;
   case AST_MINIMIZE:
   case AST_MAXIMIZE: read_objective(s, l, it); break;
   case AST_ARGMIN: read_edge(s, l, it); break;
@@ -246,15 +253,15 @@ static void read_item(Sema *s, SLevel *l, AstItem *it) {
 static void check_body(Sema *s, SLevel *l) {
   Span at = l->item->name_span;
   if (!l->objective_item) {
-    Diag *d = diag_error(s->diags, at, "E0304", "level `%s` has no objective", l->name);
+    Diag *d = diag_error(s->diags, at, "E0323", "level `%s` has no objective", l->name);
     diag_help(s->diags, d, "add `minimize ...;`");
   }
   if (!l->nvar) {
-    Diag *d = diag_error(s->diags, at, "E0305", "level `%s` has no variables", l->name);
+    Diag *d = diag_error(s->diags, at, "E0324", "level `%s` has no variables", l->name);
     diag_help(s->diags, d, "add `var w : f32[D] = zeros;`");
   }
   if (!l->optimizer_item) {
-    Diag *d = diag_error(s->diags, at, "E0306", "level `%s` has no optimizer", l->name);
+    Diag *d = diag_error(s->diags, at, "E0325", "level `%s` has no optimizer", l->name);
     diag_help(s->diags, d, "add `optimizer = sgd(lr = 0.1);`");
   }
 }
@@ -269,7 +276,7 @@ static bool find_cycle(Sema *s, SLevel *l, SLevel **path, int n) {
     const char *text = l->name;
     for (int i = first + 1; i < n; i++)
       text = arena_printf(s->arena, "%s -> %s", text, path[i]->name);
-    Diag *d = diag_error(s->diags, l->item->name_span, "E0310", "level `%s` stands above itself",
+    Diag *d = diag_error(s->diags, l->item->name_span, "E0320", "level `%s` stands above itself",
                          l->name);
     diag_path(s->diags, d, "%s -> %s", text, l->name);
     diag_help(s->diags, d,

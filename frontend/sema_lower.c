@@ -52,7 +52,7 @@ static Node *scalar(Sema *s, const AstItem *it, const char *what) {
   Span span = it->value->span;
   if (v.type.rank) {
     Diag *d =
-        diag_error(s->diags, span, "E0309", "%s is %s, not one number", what, value_str(o, v));
+        diag_error(s->diags, span, "E0328", "%s is %s, not one number", what, value_str(o, v));
     diag_help(s->diags, d, "take the `mean(...)` or `sum(...)` of it");
     return NULL;
   }

@@ -15,7 +15,7 @@ static bool read_precision(Sema *s, const Symbol *run, DType *out) {
   const AstExpr *e = it ? it->value : NULL;
   if (!e || e->kind == EX_ERROR) return false;
   if (e->kind == EX_NAME && dtype_parse(e->text, out) && dtype_is_float(*out)) return true;
-  diag_error(s->diags, e->span, "E0503", "`precision` is f32 or f64");
+  diag_error(s->diags, e->span, "E0522", "`precision` is f32 or f64");
   return false;
 }
 
@@ -67,7 +67,7 @@ static void read_report(Sema *s, const AstExpr *e, int64_t *every, bool *csv) {
   Value v;
   if (e->kind == EX_ERROR) return;
   if (!form || (b && !*csv)) {
-    Diag *d = diag_error(s->diags, e->span, "E0503", "this is not a plan of reports");
+    Diag *d = diag_error(s->diags, e->span, "E0522", "this is not a plan of reports");
     diag_help(s->diags, d,
               "write `report = every(10);`, or `every(10, csv)` to log to metrics.csv too");
     return;
@@ -75,14 +75,14 @@ static void read_report(Sema *s, const AstExpr *e, int64_t *every, bool *csv) {
   if (!sema_number(s, a->value, &v)) return;
   *every = (int64_t)v.num;
   if (v.num < 1 || v.num != floor(v.num))
-    diag_error(s->diags, a->value->span, "E0506", "reports come every 1, 2, ... steps");
+    diag_error(s->diags, a->value->span, "E0525", "reports come every 1, 2, ... steps");
 }
 
 static void read_seed(Sema *s, const AstExpr *e, int64_t *seed) {
   Value v;
   if (!sema_number(s, e, &v)) return;
   if (v.num < 0 || v.num > 2147483647 || v.num != floor(v.num))
-    diag_error(s->diags, e->span, "E0506", "a seed is an integer from 0 to 2147483647");
+    diag_error(s->diags, e->span, "E0525", "a seed is an integer from 0 to 2147483647");
   else
     *seed = (int64_t)v.num;
 }
@@ -95,7 +95,7 @@ static void read_settings(Sema *s, Symbol *run) {
   for (AstItem *it = run->item->body; it; it = it->next) {
     if (it->kind != AST_SETTING || !it->name || !it->value) continue;
     if (find_setting(run, it->name) != it)
-      diag_error(s->diags, it->name_span, "E0505", "`%s` is given twice", it->name);
+      diag_error(s->diags, it->name_span, "E0524", "`%s` is given twice", it->name);
     else if (!strcmp(it->name, "seed"))
       read_seed(s, it->value, &seed);
     else if (!strcmp(it->name, "report"))

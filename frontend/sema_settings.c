@@ -20,7 +20,7 @@ void setting_unknown(Sema *s, AstItem *item, const char *where, const char *cons
       return;
     }
   Diag *d =
-      diag_error(s->diags, item->name_span, "E0505", "%s has no setting `%s`", where, item->name);
+      diag_error(s->diags, item->name_span, "E0524", "%s has no setting `%s`", where, item->name);
   help_nearest(s, d, item->name, known, nknown);
   diag_note(s->diags, d, "settings of %s are %s", where, list_names(s, known, nknown));
 }
@@ -28,7 +28,7 @@ void setting_unknown(Sema *s, AstItem *item, const char *where, const char *cons
 static bool within(Sema *s, Span at, const SettingInfo *info, double x) {
   const char *integer = info->dtype == DT_I32 && x != floor(x) ? "an integer" : NULL;
   if (!integer && x >= info->lo && x <= info->hi) return true;
-  Diag *d = diag_error(s->diags, at, "E0506", "`%s` = %g is out of its range", info->name, x);
+  Diag *d = diag_error(s->diags, at, "E0525", "`%s` = %g is out of its range", info->name, x);
   if (integer)
     diag_note(s->diags, d, "it is an integer: %s", info->doc);
   else if (isinf(info->hi))
@@ -41,7 +41,7 @@ static bool within(Sema *s, Span at, const SettingInfo *info, double x) {
 bool setting_value(Sema *s, const AstExpr *e, const SettingInfo *info, SSetting *out) {
   Value v;
   if (out->given) {
-    diag_error(s->diags, e->span, "E0505", "`%s` is given twice", info->name);
+    diag_error(s->diags, e->span, "E0524", "`%s` is given twice", info->name);
     return false;
   }
   out->given = true;
@@ -64,12 +64,12 @@ static bool read_argument(Sema *s, const AstArg *a, const char *what, const Sett
   int at;
   if (!a->name) {
     Diag *d =
-        diag_error(s->diags, a->value->span, "E0505", "settings of `%s` are given by name", what);
+        diag_error(s->diags, a->value->span, "E0524", "settings of `%s` are given by name", what);
     if (n) diag_help(s->diags, d, "write `%s(%s = ...)`", what, names[0]);
     return false;
   }
   if (find_info(info, n, a->name, &at)) return setting_value(s, a->value, &info[at], &out[at]);
-  Diag *d = diag_error(s->diags, a->name_span, "E0505", "`%s` has no setting `%s`", what, a->name);
+  Diag *d = diag_error(s->diags, a->name_span, "E0524", "`%s` has no setting `%s`", what, a->name);
   help_nearest(s, d, a->name, names, n);
   diag_note(s->diags, d, "it has %s", n ? list_names(s, names, n) : "none");
   return false;
@@ -83,7 +83,7 @@ bool settings_parse(Sema *s, const AstExpr *call, const char *what, const Settin
     ok = read_argument(s, a, what, info, n, out) && ok;
   for (int i = 0; ok && i < n; i++) {
     if (!info[i].required || out[i].given) continue;
-    Diag *d = diag_error(s->diags, call->span, "E0507", "`%s` needs `%s`: %s", what, info[i].name,
+    Diag *d = diag_error(s->diags, call->span, "E0526", "`%s` needs `%s`: %s", what, info[i].name,
                          info[i].doc);
     diag_help(s->diags, d, "write `%s(%s = ...)`", what, info[i].name);
     ok = false;

@@ -151,9 +151,10 @@ typedef struct Sema {
   int64_t seed, report_every, stream;
   bool csv;
   uint64_t fresh;
-  bool complete; /* all sizes are known */
-  bool missing;  /* a data file is absent */
-  bool rebake;   /* a const turned out to be baked: analyse again */
+  bool complete;  /* all sizes are known */
+  bool missing;   /* a data file is absent */
+  bool lost_edge; /* an `argmin` could not be read: who may read whom is not known */
+  bool rebake;    /* a const turned out to be baked: analyse again */
   const char **baked;
   int nbaked, baked_cap;
   bool *set_used;

@@ -15,7 +15,7 @@ static void order(void **state) {
   (void)state;
   const Explanation *e, *before = NULL;
   for (int i = 0; (e = explain_at(i)); i++, before = e) {
-    assert_true(e->title && e->text && e->wrong && e->right);
+    assert_true(e->title && e->text && !e->wrong == !e->right);
     assert_true(e->text[strlen(e->text) - 1] == '\n');
     assert_ptr_equal(explain_find(e->code), e);
     if (before) assert_true(strcmp(before->code, e->code) < 0);
@@ -54,6 +54,7 @@ static void pages(void **state) {
   (void)state;
   const Explanation *e;
   for (int i = 0; (e = explain_at(i)); i++) {
+    if (!e->wrong) continue;
     check(e->code, e->wrong, e->code);
     check(e->code, e->right, NULL);
   }

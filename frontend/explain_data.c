@@ -1,0 +1,30 @@
+/* The pages of the errors in data, E04xx. */
+#include "frontend/explain.h"
+
+#include <stddef.h>
+
+const Explanation explain_data[] = {
+    {"E0401", "a data file is absent",
+     "The file of a data source is not there. Its path counts from the folder of the\n"
+     "program; `--data NAME=FILE` names another one. `mloc check` works without files.\n",
+     NULL, NULL},
+    {"E0402", "a data file cannot be read",
+     "The file is not one of the formats that are read (.npz, .npy, .csv), or it is\n"
+     "damaged.\n",
+     NULL, NULL},
+    {"E0411", "an array has another number of axes",
+     "The array of that name has more or fewer axes than its field declares.\n", NULL, NULL},
+    {"E0412", "a size differs",
+     "Data, the program and other data must agree on every size: `N` is one number.\n", NULL, NULL},
+    {"E0413", "an array is missing",
+     "The file has no array of the field's name. The message lists those that it has.\n", NULL,
+     NULL},
+    {"E0414", "floats where integers are declared",
+     "A field of i32 or bool needs an array of integers.\n", NULL, NULL},
+    {"E0415", "an array is empty", "A size is zero: there is nothing to learn from.\n", NULL, NULL},
+    {"E0416", "a dimension without a value",
+     "A dim gets its value from the program (`dim K = 10;`), from `--set K=10`, or\n"
+     "from a data field that has it in its type.\n",
+     "dim K;\n", "dim K = 10;\n"},
+    {NULL, NULL, NULL, NULL, NULL},
+};
