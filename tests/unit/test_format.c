@@ -37,7 +37,7 @@ static void check_text(const char *text) {
 
 static void format_random(void **state) {
   (void)state;
-  for (uint64_t seed = 1; seed <= 3000; seed++) {
+  for (uint64_t seed = 1; seed <= 1000; seed++) {
     Arena *a = arena_new();
     check_text(random_text(a, seed));
     arena_free(a);
