@@ -35,6 +35,7 @@ static void begin(Emit *e, Unit *u, const Func *f, const Kernel *k) {
   emit_begin(e, u->arena, &cg_target_c, u->program, f, k);
   for (int a = 0; a < k->rank; a++) {
     e->axis[a] = aff_const(0);
+    e->axis_var[a] = -1;
     if (k->dim[a] != 1) e->naxis++;
   }
   for (int i = 0; i < f->graph->nnode; i++)

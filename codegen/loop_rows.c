@@ -191,7 +191,7 @@ static void stage(Rows *r, int number) {
     const Anchor *a = &k->anchor[i];
     if (a->stage != number) continue;
     if (a->cls == ANCHOR_REDUCE) acc[nacc++].a = a;
-    if (a->keep) kept[nkept++] = kept_declare(r, a);
+    if (a->keep && r->ngroup > r->nkept) kept[nkept++] = kept_declare(r, a);
     if (a->cls != ANCHOR_ROW) continue;
     Pos ix = emit_canonical(e, ANCHOR_ROW, a->node);
     emit_node(e, a->node, &ix, 0);

@@ -61,6 +61,7 @@ Aff emit_linear(Type t, const Pos *ix) {
 /* Dry run: notes which neighbouring axes this index uses otherwise than as one. */
 static void note_axes(Emit *e, const Aff *a) {
   for (int k = 0; k + 1 < e->naxis; k++) {
+    if (e->axis_var[k] < 0 || e->axis_var[k + 1] < 0) continue; /* no loop yet */
     int64_t outer = aff_coef(a, e->axis_var[k]), inner = aff_coef(a, e->axis_var[k + 1]);
     if (outer != inner * e->var[e->axis_var[k + 1]].extent) e->apart[k] = true;
   }

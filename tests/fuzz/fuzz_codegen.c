@@ -102,7 +102,10 @@ int main(int argc, char **argv) {
     Text text = {.arena = a};
     One one[BATCH];
     int n = count - at < BATCH ? count - at : BATCH;
-    for (int i = 0; i < n; i++) one[i] = prepare(first + (uint64_t)(at + i), (at + i) % 8, &text);
+    for (int i = 0; i < n; i++) {
+      uint64_t seed = first + (uint64_t)(at + i);
+      one[i] = prepare(seed, (int)(seed % 8), &text);
+    }
     Native *native = native_load(text.s);
     for (int i = 0; i < n; i++) wrong += check(&one[i], native);
     native_free(native);
