@@ -214,10 +214,23 @@ static void put_kernel(Out *o, const Kernel *k) {
   put_text(o, "  }\n");
 }
 
+/* Marks what results and kernels mention. */
+static void mark_used(Out *o, const Func *f, bool *mark) {
+  Node **root = NULL;
+  int n = 0, cap = 0;
+  for (int i = 0; i < f->nresult; i++) VEC_PUSH(o->arena, root, n, cap, f->result[i]);
+  for (int i = 0; i < f->nkernel; i++) {
+    const Kernel *k = f->kernel[i];
+    for (int j = 0; j < k->nanchor; j++) VEC_PUSH(o->arena, root, n, cap, k->anchor[j].node);
+    for (int j = 0; j < k->nstore; j++) VEC_PUSH(o->arena, root, n, cap, k->store[j].node);
+  }
+  ir_reach(f->graph, root, n, mark);
+}
+
 static void put_func(Out *o, const Func *f) {
   bool *mark = arena_array(o->arena, bool, f->graph->nnode);
   int count = 0;
-  ir_reach(f->graph, f->result, f->nresult, mark);
+  mark_used(o, f, mark);
   o->number = arena_array(o->arena, int, f->graph->nnode);
   for (int i = 0; i < f->graph->nnode; i++)
     if (mark[i]) o->number[i] = count++;

@@ -60,6 +60,8 @@ static void check_node(Verifier *v, const Func *f, int at) {
   const char *wrong = ir_infer(v->p->arena, n->op, n->in, n->nin, &n->attr, &t);
   if (wrong) fail(v, "%s: %%%d %s: %s", f->name, at, op_info(n->op)->name, wrong);
   else if (!type_eq(t, n->type)) fail(v, "%s: %%%d has the wrong type", f->name, at);
+  bool exact = n->attr.value != n->attr.value || (double)(float)n->attr.value == n->attr.value;
+  if (n->op == OP_const && n->type.dtype == DT_F32 && !exact) fail(v, "%s: %%%d is not rounded", f->name, at);
   if (n->op != OP_param || v->wrong) return;
   const Storage *s = program_find(v->p, n->attr.sym);
   if (!s) fail(v, "%s: %%%d reads `%s`, which does not exist", f->name, at, n->attr.sym);

@@ -86,7 +86,7 @@ static void every_operation(void **state) {
       in[k] = leaf(&b, f->graph, d, op == OP_random ? 0 : index ? 1 : 2);
     }
     Attr attr = attribute((Op)op);
-    if (op == OP_const) attr.value = 1.0 / 3;
+    if (op == OP_const) attr.value = (float)(1.0 / 3);
     Node *n = ir_node(f->graph, (Op)op, result_type((Op)op), in, nin, attr);
     func_result(b.p, f, n, program_storage(b.p, ST_OUTPUT, n->type, "out"), NULL);
     round_trip(&b);
