@@ -109,6 +109,11 @@ static Value name_value(Sema *s, const AstExpr *e) {
   if (y && y->kind == SYM_DIM) return sema_dim(s, y) ? value_size(&s->ops, y->dim) : value_bad();
   if (y && y->kind == SYM_CONST) return sema_const(s, y);
   if (y) return not_a_value(s, e, y);
+  SLevel *l = s->env.owner;
+  if (l && (level_var(l, e->text) || level_let(l, e->text))) {
+    ops_error(&s->ops, e->span, "E0107", "variables cannot be read in %s", s->env.place);
+    return value_bad();
+  }
   Diag *d = ops_error(&s->ops, e->span, "E0101", "`%s` is not declared", e->text);
   help_nearest_visible(s, d, e->text);
   const Builtin *b = builtin_find(e->text);
@@ -326,7 +331,9 @@ Value sema_expr(Sema *s, const AstExpr *e) {
 
 bool sema_number(Sema *s, const AstExpr *e, Value *out) {
   Env env = s->env;
-  s->env = (Env){.bake = true, .pure = true, .place = "what must be known in advance"};
+  SLevel *owner = env.level ? env.level : env.owner;
+  s->env =
+      (Env){.bake = true, .pure = true, .owner = owner, .place = "what must be known in advance"};
   *out = sema_expr(s, e);
   s->env = env;
   if (out->bad || out->lit) return !out->bad;

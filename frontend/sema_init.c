@@ -94,7 +94,7 @@ static bool inside(Sema *s, SVar *v, Span at, double lo, double hi) {
 
 static Value computed(Sema *s, SVar *v, const AstExpr *e) {
   Env env = s->env;
-  s->env = (Env){.place = "an initial value"};
+  s->env = (Env){.place = "an initial value", .owner = env.level};
   Value x = sema_expr(s, e);
   s->env = env;
   if (x.bad) return x;

@@ -127,6 +127,7 @@ typedef struct Env {
   SLevel *level;     /* whose variables are read; NULL: none may be */
   bool pure;         /* in a fn: no data either */
   bool bake;         /* in a size or setting: consts are numbers */
+  SLevel *owner;     /* where level is NULL: whose variables would be meant */
   const char *place; /* "an initial value": for messages where levels may not be read */
   Local *local;
   SType leading; /* what `..` stands for */
