@@ -87,6 +87,10 @@ typedef struct MloProgram {
 #define mlo_main mlo_main_abi1
 int mlo_main(int argc, char **argv, const MloProgram *p);
 
+/* Called first in main: threads that wait shall sleep soon. May start the program anew, with the environment
+   changed; what the user's environment says of waiting stays. */
+void mlo_patient_threads(char **argv);
+
 /* Called by the schedule once a step of the top level, before its update at 0-based step `step` and
    once after the last. True when a report is due (its first, last, every report_every-th), so that
    metrics are evaluated only then. */
@@ -106,9 +110,9 @@ void mlo_gemm_f32(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha
                   const float *b, float beta, float *c);
 void mlo_gemm_f64(bool ta, bool tb, int64_t m, int64_t n, int64_t k, double alpha, const double *a,
                   const double *b, double beta, double *c);
-/* x = M^-1 b by LU with partial pivoting (LAPACK gesv): m is n x n row-major, b is n x k row-major; m and
-   b stay as they are; work: n*n + n*k elements and n 64-bit pivots. Returns 0, or 1 where M is singular (x is then NaN). */
-int mlo_solve_f32(int64_t n, int64_t k, const float *m, const float *b, float *x, void *work);
-int mlo_solve_f64(int64_t n, int64_t k, const double *m, const double *b, double *x, void *work);
+/* x = M^-1 b by LU with partial pivoting (LAPACK getrf, getrs): M is m, or its transpose where tm is set; m is n x n
+   row-major, b is n x k row-major; m and b stay as they are; work: n*n + n*k elements and n 64-bit pivots. Returns 0, or 1 where M is singular (x is then NaN). */
+int mlo_solve_f32(bool tm, int64_t n, int64_t k, const float *m, const float *b, float *x, void *work);
+int mlo_solve_f64(bool tm, int64_t n, int64_t k, const double *m, const double *b, double *x, void *work);
 
 #endif
