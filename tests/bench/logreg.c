@@ -159,18 +159,24 @@ static float loss(LogregData d, const float *w) {
   return sum / N;
 }
 
+static void descend(LogregData d, const float *strength, float *w, float *speed) {
+  float g[D];
+  for (int k = 0; k < LOGREG_INNER; k++) {
+    gradient(d, w, g);
+    for (int j = 0; j < D; j++) {
+      speed[j] = momentum * speed[j] + (g[j] + strength[j] * w[j]);
+      w[j] -= lr * speed[j];
+    }
+  }
+}
+
 float logreg_reference(LogregData train, LogregData val, int steps, float *rho) {
   float w[D] = {0}, speed[D] = {0}, m[D] = {0}, v[D] = {0}, g[D], b[D], mu[D], strength[D], c[N];
   for (int j = 0; j < D; j++) rho[j] = -2;
-  for (int step = 1; step <= steps; step++) {
+  for (int step = 1;; step++) {
     for (int j = 0; j < D; j++) strength[j] = expf(rho[j]);
-    for (int k = 0; k < LOGREG_INNER; k++) {
-      gradient(train, w, g);
-      for (int j = 0; j < D; j++) {
-        speed[j] = momentum * speed[j] + (g[j] + strength[j] * w[j]);
-        w[j] -= lr * speed[j];
-      }
-    }
+    descend(train, strength, w, speed);
+    if (step > steps) return loss(val, w); /* the last strengths have their own w */
     gradient(val, w, b);
     for (int j = 0; j < D; j++) b[j] = -b[j];
     curvature(train, w, c);
@@ -178,5 +184,4 @@ float logreg_reference(LogregData train, LogregData val, int steps, float *rho) 
     for (int j = 0; j < D; j++) g[j] = strength[j] * w[j] * mu[j];
     adam(rho, g, m, v, step);
   }
-  return loss(val, w);
 }

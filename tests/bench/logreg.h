@@ -14,8 +14,8 @@ typedef struct LogregData {
   const float *x, *y; /* [rows, features], [rows] */
 } LogregData;
 
-/* Solves from w = 0, rho = -2 with `steps` upper steps; leaves the strengths in rho[features] and
-   returns the validation loss. */
+/* Solves from w = 0, rho = -2 with `steps` upper steps, and w once more after the last of them; leaves the
+   strengths in rho[features] and returns the validation loss. */
 float logreg_reference(LogregData train, LogregData val, int steps, float *rho);
 
 #endif

@@ -1,0 +1,14 @@
+/* A generated program as part of a benchmark: its main out of the way, its tables and its function FUNCTION within
+   reach. GENERATED is the file. */
+#define main generated_main
+int generated_main(int argc, char **argv);
+#include GENERATED
+#undef main
+
+const MloProgram *bench_program(void);
+const MloProgram *bench_program(void) { return &mlo_program; }
+
+#ifdef FUNCTION
+void bench_generated(unsigned char *arena);
+void bench_generated(unsigned char *arena) { FUNCTION(arena); }
+#endif
