@@ -314,22 +314,18 @@ DriverStatus driver_cached(Arena *a, const char *text, const DriverOptions *o, D
   return s == DRIVER_IO ? build_temporary(a, text, o, &p, out, error) : s;
 }
 
-DriverStatus driver_exec(Arena *a, const DriverProgram *p, char *const *argv, int *code,
-                         const char **error) {
+DriverStatus driver_spawn(Arena *a, const DriverProgram *p, char *const *argv, int *code,
+                          const char **error) {
   fflush(NULL);
-  if (!p->temporary) {
-    execv(p->path, argv);
-    *error = arena_printf(a, "cannot start %s: %s", p->path, strerror(errno));
-    return DRIVER_IO;
-  }
   pid_t child;
   int failed = posix_spawn(&child, p->path, NULL, NULL, argv, environ), status = 0;
   if (!failed) {
     /* The child decides what an interrupt means; this process only waits to clean up. */
     signal(SIGINT, SIG_IGN);
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+    signal(SIGINT, SIG_DFL);
   }
-  remove_folder(a, parent_folder(a, p->path));
+  if (p->temporary) remove_folder(a, parent_folder(a, p->path));
   if (failed) {
     *error = arena_printf(a, "cannot start %s: %s", p->path, strerror(failed));
     return DRIVER_IO;
@@ -337,3 +333,20 @@ DriverStatus driver_exec(Arena *a, const DriverProgram *p, char *const *argv, in
   *code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   return DRIVER_OK;
 }
+
+DriverStatus driver_exec(Arena *a, const DriverProgram *p, char *const *argv, int *code,
+                         const char **error) {
+  if (p->temporary) return driver_spawn(a, p, argv, code, error);
+  fflush(NULL);
+  execv(p->path, argv);
+  *error = arena_printf(a, "cannot start %s: %s", p->path, strerror(errno));
+  return DRIVER_IO;
+}
+
+const char *driver_folder(Arena *a) {
+  const char *tmp = getenv("TMPDIR");
+  char *path = arena_printf(a, "%s/mloc-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+  return mkdtemp(path);
+}
+
+void driver_remove_folder(Arena *a, const char *folder) { remove_folder(a, folder); }

@@ -43,4 +43,12 @@ DriverStatus driver_cached(Arena *a, const char *text, const DriverOptions *o, D
 DriverStatus driver_exec(Arena *a, const DriverProgram *p, char *const *argv, int *code,
                          const char **error);
 
+/* Runs the program as a child and waits for it; a temporary one is removed. *code: its exit code. */
+DriverStatus driver_spawn(Arena *a, const DriverProgram *p, char *const *argv, int *code,
+                          const char **error);
+
+/* A new empty folder below $TMPDIR or /tmp, or NULL (errno says why); and its removal with its files. */
+const char *driver_folder(Arena *a);
+void driver_remove_folder(Arena *a, const char *folder);
+
 #endif

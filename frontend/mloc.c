@@ -3,8 +3,11 @@
    exits. */
 #include "codegen/codegen.h"
 #include "frontend/ast.h"
+#include "frontend/check_report.h"
+#include "frontend/builtins.h"
 #include "frontend/driver.h"
 #include "frontend/explain.h"
+#include "frontend/options.h"
 #include "frontend/sema.h"
 #include "ir/text.h"
 #include "passes/pass.h"
@@ -15,74 +18,12 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <popt.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
-
-enum { EXIT_PROGRAM = 1, EXIT_USAGE = 2, EXIT_DEVICE = 5, EXIT_BUG = 70 };
-
-enum {
-  CHECK = 1,
-  RUN = 2,
-  BUILD = 4,
-  EMIT = 8,
-  INSPECT = 16,
-  FMT = 32,
-  EXPLAIN = 64,
-  COMPILES = CHECK | RUN | BUILD | EMIT | INSPECT, /* all that do semantic analysis */
-  LOWERS = RUN | BUILD | EMIT | INSPECT            /* all that run passes */
-};
-
-typedef struct Options {
-  char *passes, *dump_after, *stage, *march, *out, *run, *diagnostics;
-  char **set, **data;
-  int time_passes, verify, poison, pedantic, json, check, verbose, help;
-} Options;
-
-typedef struct Flag { /* an option, and the subcommands that have it */
-  unsigned commands;
-  const char *name;
-  char letter;
-  int kind;
-  size_t offset;
-  const char *help, *value;
-} Flag;
-
-#define AT(field) offsetof(Options, field)
-static const Flag flags[] = {
-    {COMPILES | FMT | EXPLAIN, "help", 'h', POPT_ARG_NONE, AT(help), "this text", NULL},
-    {COMPILES, "set", 0, POPT_ARG_ARGV, AT(set), "value of a dim, const or setting", "NAME=VALUE"},
-    {COMPILES, "data", 0, POPT_ARG_ARGV, AT(data), "file of a data source", "SOURCE=FILE"},
-    {COMPILES & ~RUN, "run", 0, POPT_ARG_STRING, AT(run), "which run (if there are several)",
-     "NAME"},
-    {COMPILES, "diagnostics", 0, POPT_ARG_STRING, AT(diagnostics), "how errors are shown",
-     "text|json"},
-    {COMPILES, "pedantic", 0, POPT_ARG_NONE, AT(pedantic), "warn about what is likely a mistake",
-     NULL},
-    {LOWERS, "passes", 0, POPT_ARG_STRING, AT(passes), "optional passes: names, `-name`, none",
-     "LIST"},
-    {LOWERS, "dump-after", 0, POPT_ARG_STRING, AT(dump_after), "print the program after passes",
-     "LIST|all"},
-    {LOWERS, "time-passes", 0, POPT_ARG_NONE, AT(time_passes), "print how long each pass takes",
-     NULL},
-    {LOWERS, "verify", 0, POPT_ARG_NONE, AT(verify), "check the program after every pass", NULL},
-    {RUN | BUILD | EMIT, "poison", 0, POPT_ARG_NONE, AT(poison), "fill dead memory with NaN", NULL},
-    {RUN | BUILD | EMIT, "march", 0, POPT_ARG_STRING, AT(march), "processor to compile for",
-     "NAME"},
-    {RUN | BUILD, "show-cc", 0, POPT_ARG_NONE, AT(verbose), "print the C compiler's command", NULL},
-    {BUILD | EMIT, "output", 'o', POPT_ARG_STRING, AT(out), "where to write", "FILE"},
-    {EMIT, "stage", 0, POPT_ARG_STRING, AT(stage), "ast, ir, a pass's name, kernels, c (default)",
-     "STAGE"},
-    {INSPECT, "json", 0, POPT_ARG_NONE, AT(json), "as one JSON object", NULL},
-    {FMT, "check", 0, POPT_ARG_NONE, AT(check), "only say which files would change", NULL},
-};
-enum { NFLAG = sizeof flags / sizeof *flags };
 
 typedef struct Compilation {
   Arena *arena;
@@ -92,7 +33,7 @@ typedef struct Compilation {
       *name; /* the file, its folder ("" for none), its name without folder and ending */
   char *source;
   size_t size;
-  bool is_ir, check_only;
+  bool is_ir, check_only, check_grad;
   Ast *ast;
   Program *program;
   const char *hash; /* of the program before passes */
@@ -104,24 +45,7 @@ typedef struct Command {
   int (*call)(Compilation *c, int argc, char **argv);
 } Command;
 
-static int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-
-static int usage_error(const char *fmt, ...) {
-  va_list ap;
-  va_start(ap, fmt);
-  fputs("mloc: ", stderr);
-  vfprintf(stderr, fmt, ap);
-  fputc('\n', stderr);
-  va_end(ap);
-  return EXIT_USAGE;
-}
-
 /* ---- text, tree, program ---- */
-
-static bool ends_with(const char *s, const char *end) {
-  size_t n = strlen(s), k = strlen(end);
-  return n >= k && !strcmp(s + n - k, end);
-}
 
 /* All of a stream, with a NUL after it. False after a read error. */
 static bool read_all(Arena *a, FILE *f, char **text, size_t *n) {
@@ -238,6 +162,8 @@ static int analyse(Compilation *c) {
                    .ndata = count(c->o->data),
                    .pedantic = c->o->pedantic,
                    .check_only = c->check_only,
+                   .any_precision = c->check_grad,
+                   .precision = DT_F64,
                    .probe = probe,
                    .probe_ctx = c->arena};
   c->program = sema_program(c->arena, c->diags, c->ast, &s);
@@ -271,7 +197,8 @@ static int lower(Compilation *c, const char *last) {
                    .dump = stderr,
                    .time = o->time_passes,
                    .verify = o->verify,
-                   .poison = o->poison};
+                   .poison = o->poison,
+                   .check_grad = c->check_grad};
 #ifdef MLOC_HOSTILE
   p.verify = true;
 #endif
@@ -353,6 +280,76 @@ static int call_run(Compilation *c, int argc, char **argv) {
   for (int i = 1; i < argc; i++) args[i] = argv[i];
   args[0] = arena_strdup(c->arena, c->name);
   s = driver_exec(c->arena, &p, args, &code, &error);
+  return s == DRIVER_OK ? code : driver_failed(s, error);
+}
+
+/* ---- check-grad: an executable that checks, and a report of what it found ---- */
+
+enum { EXIT_DISAGREES = 1 };
+
+/* Reads one array of the executable's final.npz; returns its elements or NULL. */
+static void *read_result(Compilation *c, const char *file, const Storage *s) {
+  static const MloDType dtype[] = {
+      [DT_BOOL] = MLO_BOOL, [DT_I32] = MLO_I32, [DT_F32] = MLO_F32, [DT_F64] = MLO_F64};
+  MloField field = {.name = s->name, .dtype = dtype[s->type.dtype], .rank = s->type.rank};
+  for (int i = 0; i < s->type.rank; i++) field.dim[i] = s->type.dim[i];
+  MloSource source = {.name = "results", .file = file, .nfield = 1, .field = &field};
+  void *to = arena_alloc(c->arena, (size_t)type_bytes(s->type));
+  RtErr e = {0};
+  if (rt_load(&source, file, "", to, &e)) return to;
+  fprintf(stderr, "mloc: %s\n", e.text);
+  return NULL;
+}
+
+static bool read_level(Compilation *c, const char *file, const Level *l, CheckLevel *out) {
+  void *value[NCHECKARRAY];
+  const Storage *s = NULL;
+  for (int i = 0; i < NCHECKARRAY; i++) {
+    const char *name = arena_printf(c->arena, "%s.check.%s", l->name, check_array_name(i));
+    s = program_find(c->program, name);
+    value[i] = s ? read_result(c, file, s) : NULL;
+    if (!value[i]) return false;
+  }
+  *out = (CheckLevel){.level = l,
+                      .residual = *(double *)value[CHECK_RESIDUAL],
+                      .method = value[CHECK_METHOD],
+                      .dense = value[CHECK_DENSE],
+                      .fd = value[CHECK_FD],
+                      .index = value[CHECK_INDEX],
+                      .nfd = (int)s->type.dim[0]};
+  return true;
+}
+
+static int report_check(Compilation *c, const char *file) {
+  CheckLevel *level = arena_array(c->arena, CheckLevel, c->program->nlevel);
+  int n = 0;
+  for (int i = 0; i < c->program->nlevel; i++)
+    if (c->program->level[i]->nedge && !read_level(c, file, c->program->level[i], &level[n++]))
+      return EXIT_BUG;
+  check_report(level, n, stdout, c->o->json);
+  return check_agrees(level, n, 1e-3) ? 0 : EXIT_DISAGREES;
+}
+
+static int call_check_grad(Compilation *c, int argc, char **argv) {
+  const char *path, *error = NULL;
+  int code = one_file(argc, argv, &path);
+  c->check_grad = true;
+  if (code == 0 && ends_with(path, ".ir")) code = usage_error("check-grad takes a .mlo file");
+  if (code == 0) code = front(c, path);
+  if (code == 0) code = lower(c, NULL);
+  if (code) return code;
+  char *text = generate(c, absolute_dir(c), "native");
+  DriverOptions o = driver_options(c, "native");
+  DriverProgram p;
+  DriverStatus s = driver_cached(c->arena, text, &o, &p, &error);
+  if (s != DRIVER_OK) return driver_failed(s, error);
+  const char *folder = driver_folder(c->arena);
+  if (!folder) return usage_error("cannot make a temporary folder: %s", strerror(errno));
+  char *args[] = {arena_strdup(c->arena, c->name), "--quiet", "--out", arena_strdup(c->arena, folder), NULL};
+  s = driver_spawn(c->arena, &p, args, &code, &error);
+  if (s == DRIVER_OK && code == 0)
+    code = report_check(c, arena_printf(c->arena, "%s/final.npz", folder));
+  driver_remove_folder(c->arena, folder);
   return s == DRIVER_OK ? code : driver_failed(s, error);
 }
 
@@ -474,6 +471,10 @@ static int call_explain(Compilation *c, int argc, char **argv) {
   (void)c;
   if (argc == 0) explain_list(stdout);
   for (int i = 0; i < argc; i++) {
+    if (!strcmp(argv[i], "builtins")) {
+      builtins_print(stdout);
+      continue;
+    }
     const Explanation *e = explain_find(argv[i]);
     if (!e) return usage_error("there is no error `%s`; `mloc explain` lists all", argv[i]);
     if (i) fputc('\n', stdout);
@@ -493,103 +494,23 @@ static const Command commands[] = {
     {"emit", "p.mlo --stage=STAGE", "Prints a program as it is at a stage. Takes .ir files too.",
      EMIT, call_emit},
     {"inspect", "p.mlo", "Shows kernels, memory and schedule.", INSPECT, call_inspect},
+    {"check-grad", "p.mlo",
+     "Compares each level's hypergradient, by its methods and by dense solves, with central\n"
+     "differences of the solved program, in double precision.",
+     CHECK_GRAD, call_check_grad},
     {"fmt", "p.mlo ...", "Brings programs into the one canonical format, in place.", FMT, call_fmt},
-    {"explain", "[E0123]", "Explains an error, or lists all.", EXPLAIN, call_explain},
+    {"explain", "[E0123 | builtins]", "Explains an error, or lists all; lists the built-in functions.",
+     EXPLAIN, call_explain},
 };
 enum { NCOMMAND = sizeof commands / sizeof *commands };
 
-/* ---- options ---- */
-
-static const Flag *find_flag(unsigned command, const char *arg, bool *has_value) {
-  bool is_long = !strncmp(arg, "--", 2);
-  size_t n = is_long ? strcspn(arg + 2, "=") : 0;
-  for (int i = 0; i < NFLAG; i++) {
-    const Flag *f = &flags[i];
-    if (!(f->commands & command)) continue;
-    bool hit = is_long ? n && strlen(f->name) == n && !strncmp(f->name, arg + 2, n)
-                       : f->letter && arg[0] == '-' && arg[1] == f->letter && !arg[2];
-    *has_value = is_long && arg[2 + n] == '=';
-    if (hit) return f;
-  }
-  return NULL;
-}
-
-/* `run`: takes out of argv what is mloc's (*mine, for popt); the rest, the program first, the name
-   of the run taken out as well, stays in *rest. What data is read both sides must know. */
-static void split_run(Arena *a, int argc, char **argv, char **mine, int *nmine, char **rest,
-                      int *nrest, Options *o) {
-  int file = -1, n = 1;
-  bool done = false, has_value;
-  for (int i = 0; i < argc; i++) {
-    const Flag *f = done ? NULL : find_flag(RUN, argv[i], &has_value);
-    bool value = f && f->kind != POPT_ARG_NONE && !has_value && i + 1 < argc;
-    bool both = f && !strcmp(f->name, "data");
-    if (!done && !strcmp(argv[i], "--")) {
-      done = true;
-    } else if (f) {
-      mine[(*nmine)++] = argv[i];
-      if (both) rest[n++] = argv[i];
-      if (value) mine[(*nmine)++] = argv[++i];
-      if (value && both) rest[n++] = argv[i];
-    } else if (file < 0 && (ends_with(argv[i], ".mlo") || ends_with(argv[i], ".ir"))) {
-      file = i;
-      rest[0] = argv[i];
-      if (i + 1 < argc && argv[i + 1][0] != '-') o->run = arena_strdup(a, argv[++i]);
-    } else {
-      rest[n++] = argv[i];
-    }
-  }
-  if (file < 0) memmove(rest, rest + 1, (size_t)(n - 1) * sizeof *rest);
-  *nrest = file < 0 ? n - 1 : n;
-}
-
-static void options_of(unsigned command, Options *o, struct poptOption *table) {
-  int n = 0;
-  for (int i = 0; i < NFLAG; i++) {
-    const Flag *f = &flags[i];
-    if (!(f->commands & command)) continue;
-    table[n++] = (struct poptOption){f->name, f->letter, (unsigned)f->kind, (char *)o + f->offset,
-                                     0,       f->help,   f->value};
-  }
-  table[n] = (struct poptOption)POPT_TABLEEND;
-}
-
-static int bad_choice(const Options *o) {
-  const char *d = o->diagnostics;
-  if (d && strcmp(d, "json") && strcmp(d, "text"))
-    return usage_error("--diagnostics is `text` or `json`, not `%s`", d);
-  return 0;
-}
-
 /* Parses the options of a subcommand and calls it. */
 static int dispatch(Arena *a, const Command *k, int argc, char **argv, Options *o) {
-  struct poptOption table[NFLAG + 1];
-  char **mine = arena_array(a, char *, argc + 2), **rest = arena_array(a, char *, argc + 2);
-  int nmine = 1, nrest = 0, code;
-  mine[0] = arena_printf(a, "mloc %s", k->name);
-  if (k->bit == RUN) {
-    split_run(a, argc, argv, mine, &nmine, rest, &nrest, o);
-  } else {
-    memcpy(mine + 1, argv, (size_t)argc * sizeof *argv);
-    nmine = argc + 1;
-  }
-  options_of(k->bit, o, table);
-  poptContext pc = poptGetContext(NULL, nmine, (const char **)mine, table, 0);
-  poptSetOtherOptionHelp(pc, k->usage);
-  while ((code = poptGetNextOpt(pc)) > 0) {}
-  if (code < -1) {
-    code = usage_error("%s: %s", poptBadOption(pc, POPT_BADOPTION_NOALIAS), poptStrerror(code));
-  } else if (o->help) {
-    printf("%s\n\n", k->text);
-    poptPrintHelp(pc, stdout, 0);
-    code = 0;
-  } else if ((code = bad_choice(o)) == 0) {
-    for (const char *s; (s = poptGetArg(pc));) rest[nrest++] = arena_strdup(a, s);
-    Compilation c = {.arena = a, .o = o};
-    code = k->call(&c, nrest, rest);
-  }
-  poptFreeContext(pc);
-  return code;
+  char **rest;
+  int n, code = options_parse(a, k->bit, k->name, k->usage, k->text, argc, argv, o, &rest, &n);
+  if (code) return code < 0 ? 0 : code;
+  Compilation c = {.arena = a, .o = o};
+  return k->call(&c, n, rest);
 }
 
 static void help(FILE *out) {
@@ -597,7 +518,7 @@ static void help(FILE *out) {
         "Usage: mloc COMMAND ...        mloc COMMAND --help says more\n\n",
         out);
   for (int i = 0; i < NCOMMAND; i++)
-    fprintf(out, "  %-8s %.*s\n", commands[i].name, (int)strcspn(commands[i].text, "\n"),
+    fprintf(out, "  %-10s %.*s\n", commands[i].name, (int)strcspn(commands[i].text, "\n"),
             commands[i].text);
 }
 

@@ -40,7 +40,7 @@ GEMM(mlo_gemm_f64, double, cblas_dgemm)
 /* Row-major M is column-major M^T: its factors solve M x = b when they are applied transposed. The
    right-hand sides need columns of their own, so b is transposed on its way in and out. */
 #define SOLVE(name, T, getrf, getrs)                                                               \
-  int name(int64_t n, int64_t k, const T *m, const T *b, T *x, void *work) {                       \
+  int name(bool tm, int64_t n, int64_t k, const T *m, const T *b, T *x, void *work) {              \
     T *lu = work, *column = lu + n * n;                                                            \
     int *pivot = (int *)(void *)(column + n * k), order = (int)n, sides = (int)k, info = 0;        \
     if (n == 0 || k == 0) return 0;                                                                \
@@ -48,7 +48,7 @@ GEMM(mlo_gemm_f64, double, cblas_dgemm)
     for (int64_t i = 0; i < n; i++)                                                                \
       for (int64_t j = 0; j < k; j++) column[j * n + i] = b[i * k + j];                            \
     getrf(&order, &order, lu, &order, pivot, &info);                                               \
-    if (info == 0) getrs("T", &order, &sides, lu, &order, pivot, column, &order, &info, 1);        \
+    if (info == 0) getrs(tm ? "N" : "T", &order, &sides, lu, &order, pivot, column, &order, &info, 1);        \
     for (int64_t i = 0; i < n; i++)                                                                \
       for (int64_t j = 0; j < k; j++) x[i * k + j] = info == 0 ? column[j * n + i] : (T)NAN;       \
     return info != 0;                                                                              \

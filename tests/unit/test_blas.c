@@ -45,19 +45,21 @@ static void test_solve(void **state) {
   float mf[S * S], bf[S * R], xf[S * R], workf[S * S + S * R + 2 * S];
   for (int i = 0; i < S * S; i++) mf[i] = (float)(m[i] = value(i, 2) + (i % (S + 1) == 0 ? 3 : 0));
   for (int i = 0; i < S * R; i++) bf[i] = (float)(b[i] = value(i, 5));
-  assert_int_equal(mlo_solve_f64(S, R, m, b, x, work), 0);
-  assert_int_equal(mlo_solve_f32(S, R, mf, bf, xf, workf), 0);
-  for (int i = 0; i < S; i++)
-    for (int j = 0; j < R; j++) {
-      double s = 0, sf = 0;
-      for (int k = 0; k < S; k++) {
-        s += m[i * S + k] * x[k * R + j];
-        sf += m[i * S + k] * (double)xf[k * R + j];
+  for (int t = 0; t < 2; t++) {
+    assert_int_equal(mlo_solve_f64(t, S, R, m, b, x, work), 0);
+    assert_int_equal(mlo_solve_f32(t, S, R, mf, bf, xf, workf), 0);
+    for (int i = 0; i < S; i++)
+      for (int j = 0; j < R; j++) {
+        double s = 0, sf = 0;
+        for (int k = 0; k < S; k++) {
+          s += m[t ? k * S + i : i * S + k] * x[k * R + j];
+          sf += m[t ? k * S + i : i * S + k] * (double)xf[k * R + j];
+        }
+        assert_true(fabs(s - b[i * R + j]) < 1e-13 && fabs(sf - b[i * R + j]) < 1e-5);
       }
-      assert_true(fabs(s - b[i * R + j]) < 1e-13 && fabs(sf - b[i * R + j]) < 1e-5);
-    }
+  }
   memset(m, 0, sizeof m);
-  assert_int_equal(mlo_solve_f64(S, R, m, b, x, work), 1);
+  assert_int_equal(mlo_solve_f64(false, S, R, m, b, x, work), 1);
   assert_true(isnan(x[0]) && isnan(x[S * R - 1]));
 }
 
