@@ -1,5 +1,6 @@
-/* Kernels' index algebra, shared by what builds, checks and prints them: at which index a kernel reads which
-   node, followed symbolically through views; operands of library calls; storages' ranges. */
+/* Kernels' index algebra, shared by what builds, checks and prints them: at which index a kernel
+   reads which node, followed symbolically through views; operands of library calls; storages'
+   ranges. */
 #include "ir/kernel.h"
 
 #include <stdlib.h>
@@ -73,34 +74,34 @@ Index index_of_operand(const Node *n, int k, Index at) {
   Type t = n->in[k]->type;
   Index r = index_any(t);
   switch (n->op) {
-    case OP_broadcast:
-      for (int i = 0; i < t.rank; i++) follow(&r, t, i, at, (int)n->attr.i[i]);
-      return r;
-    case OP_reshape: return index_reshape(n->type, t, at);
-    case OP_transpose:
-      for (int i = 0; i < t.rank; i++) follow(&r, t, (int)n->attr.i[i], at, i);
-      return r;
-    case OP_slice:
-    case OP_pad:
-      for (int i = 0; i < t.rank; i++)
-        if (t.dim[i] == n->type.dim[i]) follow(&r, t, i, at, i);
-      return r;
-    case OP_reverse:
-    case OP_concat:
-      for (int i = 0; i < t.rank; i++) {
-        bool moved = false;
-        for (int j = 0; j < n->attr.n; j++) moved = moved || n->attr.i[j] == i;
-        if (!moved) follow(&r, t, i, at, i);
-      }
-      return r;
-    case OP_gather:
-      for (int i = k ? 0 : 1; i < t.rank; i++)
-        follow(&r, t, i, at, k ? i : n->in[1]->type.rank + i - 1);
-      return r;
-    case OP_random: return r;
-    default:
-      for (int i = 0; i < t.rank; i++) follow(&r, t, i, at, i);
-      return r;
+  case OP_broadcast:
+    for (int i = 0; i < t.rank; i++) follow(&r, t, i, at, (int)n->attr.i[i]);
+    return r;
+  case OP_reshape: return index_reshape(n->type, t, at);
+  case OP_transpose:
+    for (int i = 0; i < t.rank; i++) follow(&r, t, (int)n->attr.i[i], at, i);
+    return r;
+  case OP_slice:
+  case OP_pad:
+    for (int i = 0; i < t.rank; i++)
+      if (t.dim[i] == n->type.dim[i]) follow(&r, t, i, at, i);
+    return r;
+  case OP_reverse:
+  case OP_concat:
+    for (int i = 0; i < t.rank; i++) {
+      bool moved = false;
+      for (int j = 0; j < n->attr.n; j++) moved = moved || n->attr.i[j] == i;
+      if (!moved) follow(&r, t, i, at, i);
+    }
+    return r;
+  case OP_gather:
+    for (int i = k ? 0 : 1; i < t.rank; i++)
+      follow(&r, t, i, at, k ? i : n->in[1]->type.rank + i - 1);
+    return r;
+  case OP_random: return r;
+  default:
+    for (int i = 0; i < t.rank; i++) follow(&r, t, i, at, i);
+    return r;
   }
 }
 
@@ -109,7 +110,7 @@ typedef struct Seen {
   struct Pair {
     Node *n;
     Index at;
-  } *pair;
+  } * pair;
   int n, cap;
 } Seen;
 
@@ -163,8 +164,7 @@ bool kernel_index(const Kernel *k, AnchorClass cls, const Node *n, Index *out) {
   *out = index_any(n->type);
   for (int i = 0; i < n->type.rank; i++) {
     if (n->type.dim[i] == 1) continue;
-    while (axis < k->rank &&
-           (k->dim[axis] == 1 || (cls != ANCHOR_ELEM && k->reduced[axis])))
+    while (axis < k->rank && (k->dim[axis] == 1 || (cls != ANCHOR_ELEM && k->reduced[axis])))
       axis++;
     if (axis == k->rank || k->dim[axis] != n->type.dim[i]) return false;
     out->axis[i] = (signed char)axis++;

@@ -1,6 +1,6 @@
-/* Checks kernels and the memory plan without trusting how they were made: reads against homes, anchors and
-   stages; stores against results and old values; and the plan by running the schedule on a picture of memory
-   in which every byte knows whose value it holds. */
+/* Checks kernels and the memory plan without trusting how they were made: reads against homes,
+   anchors and stages; stores against results and old values; and the plan by running the schedule
+   on a picture of memory in which every byte knows whose value it holds. */
 #include <string.h>
 
 #include "ir/kernel.h"
@@ -32,7 +32,11 @@ static void fail(Audit *c, const char *fmt, ...) {
   va_start(ap, fmt);
   const char *what = arena_vprintf(c->p->arena, fmt, ap);
   va_end(ap);
-  c->wrong = arena_printf(c->p->arena, "%s: %s", c->k ? c->k->name : c->f ? c->f->name : "plan", what);
+  c->wrong = arena_printf(c->p->arena, "%s: %s",
+                          c->k   ? c->k->name
+                          : c->f ? c->f->name
+                                 : "plan",
+                          what);
 }
 
 /* ---- one function */
@@ -62,7 +66,8 @@ static bool same_bytes(const Storage *a, const Storage *b) {
          a->type.dtype == b->type.dtype && type_count(a->type) == type_count(b->type);
 }
 
-/* An old value must not have been overwritten by an earlier kernel, nor at another index by this one. */
+/* An old value must not have been overwritten by an earlier kernel, nor at another index by this
+ * one. */
 static void check_old_value(Audit *c, const Node *n, const Index *at, int stage, const Storage *s) {
   for (int i = 0; i <= c->at; i++)
     for (int j = 0; j < c->f->kernel[i]->nstore; j++) {
@@ -81,11 +86,15 @@ static void check_read(void *ctx, Node *n, const Index *at, int stage) {
   const Anchor *a = anchor_of(c->k, n);
   const Storage *home = c->f->home[n->id];
   if (n->op == OP_param) {
-    if (!home) fail(c, "%%%u has no storage", n->id);
-    else check_old_value(c, n, at, stage, home);
+    if (!home)
+      fail(c, "%%%u has no storage", n->id);
+    else
+      check_old_value(c, n, at, stage, home);
   } else if (a) {
-    if (!canonical(c->k, a->cls, n, at)) fail(c, "%%%u is read at another index than its own", n->id);
-    if (a->stage + (a->cls == ANCHOR_REDUCE) > stage) fail(c, "%%%u is read before its stage", n->id);
+    if (!canonical(c->k, a->cls, n, at))
+      fail(c, "%%%u is read at another index than its own", n->id);
+    if (a->stage + (a->cls == ANCHOR_REDUCE) > stage)
+      fail(c, "%%%u is read before its stage", n->id);
   } else if (!home) {
     fail(c, "%%%u has neither a home nor an anchor", n->id);
   } else if (!stored_before(c, n, home)) {
@@ -125,8 +134,9 @@ static void check_anchors(Audit *c) {
     if ((e == EMIT_REDUCE) != (a->cls == ANCHOR_REDUCE))
       fail(c, "%%%u has the wrong class", a->node->id);
     const Node *shape = e == EMIT_SCATTER ? a->node->in[1] : a->node;
-    if (e != EMIT_CALL && (!kernel_index(k, a->cls, shape, &at) ||
-                           (e == EMIT_REDUCE && !kernel_index(k, ANCHOR_ELEM, a->node->in[0], &at))))
+    if (e != EMIT_CALL &&
+        (!kernel_index(k, a->cls, shape, &at) ||
+         (e == EMIT_REDUCE && !kernel_index(k, ANCHOR_ELEM, a->node->in[0], &at))))
       fail(c, "%%%u does not fit the domain", a->node->id);
     for (int o = 0; (e == EMIT_GEMM || e == EMIT_CALL) && o < a->node->nin; o++) {
       Operand operand;
@@ -195,8 +205,10 @@ static void check_offsets(Audit *c) {
     const Storage *s = c->p->storage[i], *root = storage_root(s);
     if (root->offset < 0 || root->offset % 64)
       fail(c, "`%s` has offset %lld", s->name, (long long)root->offset);
-    if (s->offset != root->offset + storage_start(s)) fail(c, "view `%s` is not inside its base", s->name);
-    if (s->offset + type_bytes(s->type) > c->p->arena_bytes) fail(c, "`%s` ends behind the arena", s->name);
+    if (s->offset != root->offset + storage_start(s))
+      fail(c, "view `%s` is not inside its base", s->name);
+    if (s->offset + type_bytes(s->type) > c->p->arena_bytes)
+      fail(c, "`%s` ends behind the arena", s->name);
     if (s == root) cut_pieces(c, s);
   }
 }
@@ -237,7 +249,8 @@ static void run_read(void *ctx, Node *n, const Index *at, int stage) {
     const Store *st = &c->k->store[i];
     if (!overlap_planned(st->dest, s)) continue;
     const Anchor *a = anchor_of(c->k, st->node);
-    bool fine = a && a->cls == ANCHOR_ELEM && c->k->kind == KERNEL_LOOP && st->dest->offset == s->offset &&
+    bool fine = a && a->cls == ANCHOR_ELEM && c->k->kind == KERNEL_LOOP &&
+                st->dest->offset == s->offset &&
                 type_bytes(st->dest->type) == type_bytes(s->type) && a->stage == 0 &&
                 canonical(c->k, ANCHOR_ELEM, n, at);
     if (!fine) fail(c, "`%s` is overwritten by `%s` while it is read", s->name, st->dest->name);
@@ -269,12 +282,14 @@ static void run_call(Audit *c, const Func *f) {
   c->k = NULL;
 }
 
-/* Loops run twice, so that what one round leaves to the next is seen; what may be skipped must hold both ways. */
+/* Loops run twice, so that what one round leaves to the next is seen; what may be skipped must hold
+ * both ways. */
 static void run_stmts(Audit *c, const Stmt *s) {
   for (; s && !c->wrong; s = s->next) {
     if (s->kind == STMT_CALL) run_call(c, s->func);
     if (s->kind == STMT_REPORT) {
-      bool *before = arena_dup(c->arena, c->valid, sizeof *before * (size_t)c->npiece + 1);
+      bool *before = arena_array(c->arena, bool, c->npiece);
+      memcpy(before, c->valid, sizeof *before * (size_t)c->npiece);
       run_stmts(c, s->body);
       for (int i = 0; i < c->npiece; i++) c->valid[i] = c->valid[i] && before[i];
     }

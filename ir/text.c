@@ -1,5 +1,6 @@
-/* Printer of the textual IR: a whole program at any stage, in the order in which things were made, nodes
-   renumbered in topological order. What only reports look at (spans, names of nodes) is left out. */
+/* Printer of the textual IR: a whole program at any stage, in the order in which things were made,
+   nodes renumbered in topological order. What only reports look at (spans, names of nodes) is left
+   out. */
 #include "ir/text.h"
 
 #include <math.h>
@@ -19,15 +20,15 @@ const char *const text_check[] = {"any", "box", "range", NULL};
 
 const char *text_attr_name(Op op) {
   switch (op) {
-    case OP_transpose: return "perm";
-    case OP_slice:
-    case OP_pad: return "at";
-    case OP_matmul: return "transposed";
-    case OP_random: return "stream";
-    case OP_iota:
-    case OP_concat:
-    case OP_argmax: return "axis";
-    default: return "axes";
+  case OP_transpose: return "perm";
+  case OP_slice:
+  case OP_pad: return "at";
+  case OP_matmul: return "transposed";
+  case OP_random: return "stream";
+  case OP_iota:
+  case OP_concat:
+  case OP_argmax: return "axis";
+  default: return "axes";
   }
 }
 
@@ -57,7 +58,8 @@ static void put(Out *o, const char *fmt, ...) {
 static bool is_plain(const char *s) {
   bool letter = (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || *s == '_';
   if (!letter) return false;
-  return strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.") == strlen(s) &&
+  return strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.") ==
+             strlen(s) &&
          strcmp(s, "inf") && strcmp(s, "nan");
 }
 
@@ -192,15 +194,16 @@ static void put_kernel(Out *o, const Kernel *k) {
   if (k->provider == PROVIDER_BLAS) put_text(o, " blas");
   if (k->flat) put_text(o, " flat");
   if (k->parallel) put_text(o, " parallel");
-  put(o, " chunk %lld flops %lld bytes %lld", (long long)k->chunk, (long long)k->flops, (long long)k->bytes);
+  put(o, " chunk %lld flops %lld bytes %lld", (long long)k->chunk, (long long)k->flops,
+      (long long)k->bytes);
   if (k->scratch) {
     put_text(o, " scratch ");
     put_name(o, k->scratch->name);
   }
   put_text(o, " {\n");
   for (int i = 0; i < k->nanchor; i++)
-    put(o, "    %s %%%d stage %d%s\n", text_anchor_class[k->anchor[i].cls], o->number[k->anchor[i].node->id],
-        k->anchor[i].stage, k->anchor[i].keep ? " keep" : "");
+    put(o, "    %s %%%d stage %d%s\n", text_anchor_class[k->anchor[i].cls],
+        o->number[k->anchor[i].node->id], k->anchor[i].stage, k->anchor[i].keep ? " keep" : "");
   for (int i = 0; i < k->nstore; i++) {
     put_text(o, "    store ");
     put_dest(o, k->store[i].dest, k->store[i].row, k->store[i].node);
@@ -304,7 +307,8 @@ static void put_level(Out *o, const Level *l) {
   }
   put_storage_item(o, "steps", l->steps.storage);
   put_storage_item(o, "grad", l->grad);
-  for (int i = 0; l->state && i < l->optimizer->nstate; i++) put_storage_item(o, "state", l->state[i]);
+  for (int i = 0; l->state && i < l->optimizer->nstate; i++)
+    put_storage_item(o, "state", l->state[i]);
   put_storage_item(o, "count", l->count);
   put_func_item(o, "gradient", l->gradient);
   put_func_item(o, "update", l->update);
@@ -352,8 +356,8 @@ static void put_run(Out *o, const Run *r) {
     put_text(o, " of ");
     put_name(o, r->top->name);
   }
-  put(o, " { seed %lld; report %lld%s; precision %s; }\n", (long long)r->seed, (long long)r->report_every,
-      r->csv ? " csv" : "", dtype_name(r->precision));
+  put(o, " { seed %lld; report %lld%s; precision %s; }\n", (long long)r->seed,
+      (long long)r->report_every, r->csv ? " csv" : "", dtype_name(r->precision));
 }
 
 static void put_stmts(Out *o, const Stmt *s, int depth) {

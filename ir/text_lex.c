@@ -19,7 +19,8 @@ static long quoted(Arena *a, const char *s, const char **out) {
     char c = *p;
     if (c == '\\' && (p[1] == '"' || p[1] == '\\')) {
       c = *++p;
-    } else if (c == '\\' && p[1] == 'x' && hex(p[2]) >= 0 && hex(p[3]) >= 0 && hex(p[2]) + hex(p[3]) > 0) {
+    } else if (c == '\\' && p[1] == 'x' && hex(p[2]) >= 0 && hex(p[3]) >= 0 &&
+               hex(p[2]) + hex(p[3]) > 0) {
       c = (char)(hex(p[2]) * 16 + hex(p[3]));
       p += 3;
     } else if (c == '\\') {
@@ -36,7 +37,8 @@ static long quoted(Arena *a, const char *s, const char **out) {
 /* Length of a number at s, 0 if there is none: sign, digits, point, exponent. */
 static size_t number(const char *s) {
   size_t i = *s == '-';
-  if (!strncmp(s + i, "inf", 3) || !strncmp(s + i, "nan", 3)) return is_word((unsigned char)s[i + 3]) ? 0 : i + 3;
+  if (!strncmp(s + i, "inf", 3) || !strncmp(s + i, "nan", 3))
+    return is_word((unsigned char)s[i + 3]) ? 0 : i + 3;
   if (!isdigit((unsigned char)s[i])) return 0;
   while (isdigit((unsigned char)s[i]) || s[i] == '.') i++;
   if (s[i] == 'e') {

@@ -3,8 +3,8 @@
 
 #include "ir/diag.h"
 
-/* Tokens of the textual IR. Names are plain or quoted words; numbers keep their text, since only the place
-   where they stand says whether they are integers. */
+/* Tokens of the textual IR. Names are plain or quoted words; numbers keep their text, since only
+   the place where they stand says whether they are integers. */
 typedef enum TextKind { TEXT_END, TEXT_NAME, TEXT_NUMBER, TEXT_SIGN } TextKind;
 
 typedef struct TextToken {

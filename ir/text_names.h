@@ -3,7 +3,8 @@
 
 #include "ir/kernel.h"
 
-/* Words of the textual IR, shared by printer and parser. Each list ends with NULL and follows its enum. */
+/* Words of the textual IR, shared by printer and parser. Each list ends with NULL and follows its
+ * enum. */
 extern const char *const text_storage_kind[];
 extern const char *const text_role[];
 extern const char *const text_fact[]; /* bit i of Program.facts */

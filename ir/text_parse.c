@@ -1,5 +1,6 @@
-/* Parser of the textual IR: recursive descent over tokens into a Program. Levels, systems and functions may be
-   named before they are defined, so their names are collected first. The first error ends it. */
+/* Parser of the textual IR: recursive descent over tokens into a Program. Levels, systems and
+   functions may be named before they are defined, so their names are collected first. The first
+   error ends it. */
 #include <errno.h>
 #include <math.h>
 #include <setjmp.h>
@@ -107,7 +108,8 @@ static Type type(Parser *q) {
   while (!is_sign(q, "]")) {
     if (t.rank == MAX_RANK) fail(q, "E0605", "more than %d axes", MAX_RANK);
     int64_t n = integer(q, 0, (int64_t)1 << 40);
-    if (n > 0 && count > ((int64_t)1 << 40) / n) fail(q, "E0605", "tensor of more than 2^40 elements");
+    if (n > 0 && count > ((int64_t)1 << 40) / n)
+      fail(q, "E0605", "tensor of more than 2^40 elements");
     count *= n > 0 ? n : 1;
     t.dim[t.rank++] = n;
     if (!accept(q, ",")) break;
@@ -274,7 +276,8 @@ static void parse_node(Parser *q, Func *f) {
   const char *wrong = ir_infer(q->arena, op, in, nin, &attr, &got);
   q->at = wrong || !type_eq(want, got) ? start : q->at;
   if (wrong) fail(q, "E0603", "%s: %s", op_info(op)->name, wrong);
-  if (!type_eq(want, got)) fail(q, "E0603", "%s gives %s", op_info(op)->name, type_str(q->arena, got));
+  if (!type_eq(want, got))
+    fail(q, "E0603", "%s gives %s", op_info(op)->name, type_str(q->arena, got));
   Node *n = ir_node(f->graph, op, want, in, nin, attr);
   VEC_PUSH(q->arena, q->node, q->nnode, q->node_cap, n);
 }
@@ -329,7 +332,8 @@ static Kernel *parse_kernel(Parser *q) {
     if (k->rank == MAX_RANK) fail(q, "E0605", "more than %d axes", MAX_RANK);
     k->reduced[k->rank] = accept_word(q, "reduced");
     int64_t n = integer(q, 0, (int64_t)1 << 40);
-    if (n > 0 && count > ((int64_t)1 << 40) / n) fail(q, "E0605", "domain of more than 2^40 elements");
+    if (n > 0 && count > ((int64_t)1 << 40) / n)
+      fail(q, "E0605", "domain of more than 2^40 elements");
     count *= n > 0 ? n : 1;
     k->dim[k->rank++] = n;
     if (!accept(q, ",")) break;
@@ -427,29 +431,40 @@ static void parse_level(Parser *q) {
   if (l->flat) fail(q, "E0604", "level `%s` is defined twice", l->name);
   expect(q, "{");
   while (!accept(q, "}")) {
-    if (accept_word(q, "flat")) l->flat = storage(q);
+    if (accept_word(q, "flat"))
+      l->flat = storage(q);
     else if (accept_word(q, "var")) {
       Storage *s = storage(q);
       VEC_PUSH(q->arena, l->var, l->nvar, var_cap, s);
-    }
-    else if (accept_word(q, "loss")) l->loss = storage(q);
-    else if (accept_word(q, "init")) l->init = func(q);
-    else if (accept_word(q, "minimize")) l->objective = func(q);
-    else if (accept_word(q, "maximize")) l->objective = func(q), l->maximize = true;
-    else if (accept_word(q, "argmin")) parse_edge(q, l);
-    else if (accept_word(q, "optimizer")) parse_optimizer(q, l);
-    else if (accept_word(q, "steps")) l->steps = (Setting){&steps_info, storage(q)};
-    else if (accept_word(q, "grad")) l->grad = storage(q);
-    else if (accept_word(q, "count")) l->count = storage(q);
-    else if (accept_word(q, "gradient")) l->gradient = func(q);
-    else if (accept_word(q, "update")) l->update = func(q);
+    } else if (accept_word(q, "loss"))
+      l->loss = storage(q);
+    else if (accept_word(q, "init"))
+      l->init = func(q);
+    else if (accept_word(q, "minimize"))
+      l->objective = func(q);
+    else if (accept_word(q, "maximize"))
+      l->objective = func(q), l->maximize = true;
+    else if (accept_word(q, "argmin"))
+      parse_edge(q, l);
+    else if (accept_word(q, "optimizer"))
+      parse_optimizer(q, l);
+    else if (accept_word(q, "steps"))
+      l->steps = (Setting){&steps_info, storage(q)};
+    else if (accept_word(q, "grad"))
+      l->grad = storage(q);
+    else if (accept_word(q, "count"))
+      l->count = storage(q);
+    else if (accept_word(q, "gradient"))
+      l->gradient = func(q);
+    else if (accept_word(q, "update"))
+      l->update = func(q);
     else if (accept_word(q, "state")) {
       if (!l->optimizer || nstate == l->optimizer->nstate)
         fail(q, "E0604", "more states than the optimizer has");
       if (!nstate) l->state = arena_array(q->arena, Storage *, MAX_STATE);
       l->state[nstate++] = storage(q);
-    }
-    else fail(q, "E0601", "unexpected `%s`", q->at->text);
+    } else
+      fail(q, "E0601", "unexpected `%s`", q->at->text);
     expect(q, ";");
   }
   if (nstate && nstate != l->optimizer->nstate) fail(q, "E0604", "a state is missing");
@@ -468,18 +483,23 @@ static void parse_system(Parser *q) {
     if (accept_word(q, "block")) {
       const char *b = name(q);
       VEC_PUSH(q->arena, s->block, s->nblock, cap, b);
-    }
-    else if (accept_word(q, "rhs_func")) s->rhs_func = func(q);
-    else if (accept_word(q, "apply")) s->apply = func(q);
-    else if (accept_word(q, "x")) s->x = storage(q);
-    else if (accept_word(q, "rhs")) s->rhs = storage(q);
-    else if (accept_word(q, "in")) s->in = storage(q);
-    else if (accept_word(q, "out")) s->out = storage(q);
+    } else if (accept_word(q, "rhs_func"))
+      s->rhs_func = func(q);
+    else if (accept_word(q, "apply"))
+      s->apply = func(q);
+    else if (accept_word(q, "x"))
+      s->x = storage(q);
+    else if (accept_word(q, "rhs"))
+      s->rhs = storage(q);
+    else if (accept_word(q, "in"))
+      s->in = storage(q);
+    else if (accept_word(q, "out"))
+      s->out = storage(q);
     else if (accept_word(q, "method")) {
       s->method = method(q);
       s->setting = parse_settings(q, s->method->setting, s->method->nsetting);
-    }
-    else fail(q, "E0601", "unexpected `%s`", q->at->text);
+    } else
+      fail(q, "E0601", "unexpected `%s`", q->at->text);
     expect(q, ";");
   }
   Level *l = s->level;
@@ -535,8 +555,10 @@ static Stmt *parse_stmts(Parser *q) {
     if (s->kind == STMT_REPEAT || s->kind == STMT_WHILE) s->count = any_integer(q);
     if (s->kind >= STMT_REPEAT && accept_word(q, "from")) s->count_setting = storage(q);
     if (s->kind >= STMT_REPEAT && accept_word(q, "with")) s->counter = storage(q);
-    if (s->kind >= STMT_REPEAT) s->body = parse_stmts(q);
-    else expect(q, ";");
+    if (s->kind >= STMT_REPEAT)
+      s->body = parse_stmts(q);
+    else
+      expect(q, ";");
   }
   q->depth--;
   return first;
@@ -578,8 +600,10 @@ static void parse_head(Parser *q) {
   q->p->name = name(q);
   expect(q, "{");
   while (!accept(q, "}")) {
-    if (accept_word(q, "arena")) q->p->arena_bytes = integer(q, 0, (int64_t)1 << 50);
-    else q->p->facts |= 1u << word_of(q, text_fact, "a fact");
+    if (accept_word(q, "arena"))
+      q->p->arena_bytes = integer(q, 0, (int64_t)1 << 50);
+    else
+      q->p->facts |= 1u << word_of(q, text_fact, "a fact");
     expect(q, ";");
   }
 }
@@ -588,15 +612,24 @@ static void parse_program(Parser *q) {
   declare(q);
   parse_head(q);
   while (q->at->kind != TEXT_END) {
-    if (accept_word(q, "storage")) parse_storage(q);
-    else if (accept_word(q, "source")) parse_source(q);
-    else if (accept_word(q, "func")) parse_func(q);
-    else if (accept_word(q, "level")) parse_level(q);
-    else if (accept_word(q, "system")) parse_system(q);
-    else if (accept_word(q, "metric")) parse_metric(q);
-    else if (accept_word(q, "run")) parse_run(q);
-    else if (accept_word(q, "schedule")) q->p->schedule = parse_stmts(q);
-    else fail(q, "E0601", "unexpected `%s`", q->at->text);
+    if (accept_word(q, "storage"))
+      parse_storage(q);
+    else if (accept_word(q, "source"))
+      parse_source(q);
+    else if (accept_word(q, "func"))
+      parse_func(q);
+    else if (accept_word(q, "level"))
+      parse_level(q);
+    else if (accept_word(q, "system"))
+      parse_system(q);
+    else if (accept_word(q, "metric"))
+      parse_metric(q);
+    else if (accept_word(q, "run"))
+      parse_run(q);
+    else if (accept_word(q, "schedule"))
+      q->p->schedule = parse_stmts(q);
+    else
+      fail(q, "E0601", "unexpected `%s`", q->at->text);
   }
   q->p->seed = program_find(q->p, "seed");
   const char *wrong = ir_verify(q->p);

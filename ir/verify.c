@@ -1,5 +1,5 @@
-/* The verifier: what must hold of every program, and what each fact adds. It trusts nothing that a text file could
-   get wrong, so that later stages may. */
+/* The verifier: what must hold of every program, and what each fact adds. It trusts nothing that a
+   text file could get wrong, so that later stages may. */
 #include "ir/verify.h"
 
 #include <string.h>
@@ -44,7 +44,8 @@ static void check_storage(Verifier *v, int at) {
 }
 
 static void check_scalar(Verifier *v, const Storage *s, DType d, const char *what) {
-  if (s && !type_eq(s->type, type_scalar(d))) fail(v, "%s `%s` is no %s scalar", what, s->name, dtype_name(d));
+  if (s && !type_eq(s->type, type_scalar(d)))
+    fail(v, "%s `%s` is no %s scalar", what, s->name, dtype_name(d));
 }
 
 /* ---- functions */
@@ -58,14 +59,19 @@ static void check_node(Verifier *v, const Func *f, int at) {
   if (v->wrong) return;
   Type t = n->type;
   const char *wrong = ir_infer(v->p->arena, n->op, n->in, n->nin, &n->attr, &t);
-  if (wrong) fail(v, "%s: %%%d %s: %s", f->name, at, op_info(n->op)->name, wrong);
-  else if (!type_eq(t, n->type)) fail(v, "%s: %%%d has the wrong type", f->name, at);
+  if (wrong)
+    fail(v, "%s: %%%d %s: %s", f->name, at, op_info(n->op)->name, wrong);
+  else if (!type_eq(t, n->type))
+    fail(v, "%s: %%%d has the wrong type", f->name, at);
   bool exact = n->attr.value != n->attr.value || (double)(float)n->attr.value == n->attr.value;
-  if (n->op == OP_const && n->type.dtype == DT_F32 && !exact) fail(v, "%s: %%%d is not rounded", f->name, at);
+  if (n->op == OP_const && n->type.dtype == DT_F32 && !exact)
+    fail(v, "%s: %%%d is not rounded", f->name, at);
   if (n->op != OP_param || v->wrong) return;
   const Storage *s = program_find(v->p, n->attr.sym);
-  if (!s) fail(v, "%s: %%%d reads `%s`, which does not exist", f->name, at, n->attr.sym);
-  else if (!type_eq(s->type, n->type)) fail(v, "%s: %%%d reads `%s` at another type", f->name, at, s->name);
+  if (!s)
+    fail(v, "%s: %%%d reads `%s`, which does not exist", f->name, at, n->attr.sym);
+  else if (!type_eq(s->type, n->type))
+    fail(v, "%s: %%%d reads `%s` at another type", f->name, at, s->name);
 }
 
 static void check_result(Verifier *v, const Func *f, int at) {
@@ -79,7 +85,8 @@ static void check_result(Verifier *v, const Func *f, int at) {
   check_scalar(v, row, DT_I32, "row counter");
   if (row && t.rank < 1) fail(v, "%s: `%s` has no rows", f->name, s->name);
   if (row && !v->wrong) t = type_make(t.dtype, t.rank - 1, t.dim + 1);
-  if (!v->wrong && !type_eq(t, n->type)) fail(v, "%s: `%s` and its result differ in type", f->name, s->name);
+  if (!v->wrong && !type_eq(t, n->type))
+    fail(v, "%s: `%s` and its result differ in type", f->name, s->name);
   for (int i = 0; i < at; i++)
     if (!row && !f->row[i] && storage_overlap(f->dest[i], s))
       fail(v, "%s writes `%s` twice", f->name, s->name);
@@ -107,8 +114,10 @@ static bool reaches(const Level *from, const Level *to, int depth) {
 
 static void check_settings(Verifier *v, const Setting *s, int n) {
   for (int i = 0; i < n; i++) {
-    if (s[i].info->dtype == DT_I32) check_scalar(v, s[i].storage, DT_I32, "setting");
-    else check_scalar(v, s[i].storage, program_float(v->p), "setting");
+    if (s[i].info->dtype == DT_I32)
+      check_scalar(v, s[i].storage, DT_I32, "setting");
+    else
+      check_scalar(v, s[i].storage, program_float(v->p), "setting");
   }
 }
 
@@ -119,7 +128,8 @@ static void check_level(Verifier *v, const Level *l) {
   }
   if (l->flat->type.rank != 1) fail(v, "level `%s`: its variables are no vector", l->name);
   for (int i = 0; i < l->nvar; i++)
-    if (storage_root(l->var[i]) != l->flat) fail(v, "`%s` is no part of `%s`", l->var[i]->name, l->flat->name);
+    if (storage_root(l->var[i]) != l->flat)
+      fail(v, "`%s` is no part of `%s`", l->var[i]->name, l->flat->name);
   check_scalar(v, l->loss, program_float(v->p), "loss");
   check_scalar(v, l->steps.storage, DT_I32, "setting");
   check_settings(v, l->setting, l->optimizer->nsetting);
@@ -132,7 +142,8 @@ static void check_level(Verifier *v, const Level *l) {
     fail(v, "level `%s` has no gradient or update", l->name);
     return;
   }
-  if (!type_eq(l->grad->type, l->flat->type)) fail(v, "`%s` is no gradient of `%s`", l->grad->name, l->flat->name);
+  if (!type_eq(l->grad->type, l->flat->type))
+    fail(v, "`%s` is no gradient of `%s`", l->grad->name, l->flat->name);
   check_scalar(v, l->count, DT_I32, "counter");
 }
 
@@ -192,7 +203,8 @@ const char *ir_verify(const Program *p) {
   for (int i = 0; i < p->nfunc && !v.wrong; i++) check_func(&v, p->func[i]);
   for (int i = 0; i < p->nlevel && !v.wrong; i++) {
     check_level(&v, p->level[i]);
-    for (int k = 0; k < p->level[i]->nsystem && !v.wrong; k++) check_system(&v, p->level[i]->system[k]);
+    for (int k = 0; k < p->level[i]->nsystem && !v.wrong; k++)
+      check_system(&v, p->level[i]->system[k]);
   }
   if (!v.wrong) check_stmts(&v, p->schedule);
   if (!v.wrong && (p->facts & (F_FUSED | F_PLANNED))) return kernel_verify(p);

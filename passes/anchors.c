@@ -1,5 +1,5 @@
-/* Chooses which nodes of a function are computed once (units: results, reductions, products, and maps
-   too dear to be done twice), and records at which index each unit reads which others. */
+/* Chooses which nodes of a function are computed once (units: results, reductions, products, and
+   maps too dear to be done twice), and records at which index each unit reads which others. */
 #include <string.h>
 
 #include "ir/op.h"
@@ -8,7 +8,8 @@
 int64_t node_flops(const Node *n) {
   const OpInfo *info = op_info(n->op);
   if (info->flags & OPF_HEAVY) return HEAVY;
-  if (info->emit == EMIT_MAP) return n->op == OP_stop ? 0 : n->op == OP_div || n->op == OP_recip ? 4 : 1;
+  if (info->emit == EMIT_MAP)
+    return n->op == OP_stop ? 0 : n->op == OP_div || n->op == OP_recip ? 4 : 1;
   if (n->op == OP_random) return 5 * HEAVY;
   if (n->op == OP_gather || n->op == OP_pad || n->op == OP_concat) return 1;
   return info->emit == EMIT_REDUCE || info->emit == EMIT_SCATTER ? 1 : 0;
@@ -19,8 +20,8 @@ static bool is_view(const Node *n) { return op_info(n->op)->emit == EMIT_INDEX &
 
 typedef struct Choice {
   Grouping *s;
-  bool *unit;   /* by id */
-  int *uses;    /* readers, seen through views */
+  bool *unit;    /* by id */
+  int *uses;     /* readers, seen through views */
   int64_t *cost; /* flops to compute it in place */
 } Choice;
 
@@ -50,7 +51,8 @@ static void choose_operands(Choice *c, const Node *n) {
   }
 }
 
-/* What n reads over and over, or behind a branch: kept below the views if that is where the cost is. */
+/* What n reads over and over, or behind a branch: kept below the views if that is where the cost
+ * is. */
 static void choose_repeated(Choice *c, const Node *n) {
   bool more = n->op == OP_broadcast && type_count(n->type) > type_count(n->in[0]->type);
   if (!more && n->op != OP_gather && n->op != OP_concat && n->op != OP_pad) return;
@@ -166,7 +168,8 @@ static void find_reads(Grouping *s, Unit *u) {
     u->flops = 1;
     for (int k = 0; k < 2; k++) {
       for (int i = 0; i < MAX_RANK; i++)
-        at.axis[i] = (signed char)(i < n->in[k]->type.rank && n->in[k]->type.dim[i] == 1 ? AXIS_ONE : i);
+        at.axis[i] =
+            (signed char)(i < n->in[k]->type.rank && n->in[k]->type.dim[i] == 1 ? AXIS_ONE : i);
       index_walk(n->in[k], at, note_read, &c);
     }
   } else {
@@ -288,7 +291,8 @@ bool read_is_canonical(const Unit *u, AnchorClass ucls, const Read *r, const Gro
     int at = r->at.axis[i];
     if (r->node->type.dim[i] == 1) continue;
     if (at < 0) return false;
-    while (axis < g->rank && (g->dim[axis] == 1 || (cls != ANCHOR_ELEM && g->reduced[axis]))) axis++;
+    while (axis < g->rank && (g->dim[axis] == 1 || (cls != ANCHOR_ELEM && g->reduced[axis])))
+      axis++;
     if (axis == g->rank || map[at] != axis || g->dim[axis] != r->node->type.dim[i]) return false;
     axis++;
   }

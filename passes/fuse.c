@@ -1,7 +1,7 @@
-/* fuse: merges groups of units into kernels. Consumers join their producers (elementwise chains, reductions with
-   what feeds and follows them, products with their epilogues), then groups over one domain join each other.
-   A merge must keep three things: the kernels stay acyclic, units read each other at their own index only, and
-   what a loop reads is ready when it starts. */
+/* fuse: merges groups of units into kernels. Consumers join their producers (elementwise chains,
+   reductions with what feeds and follows them, products with their epilogues), then groups over one
+   domain join each other. A merge must keep three things: the kernels stay acyclic, units read each
+   other at their own index only, and what a loop reads is ready when it starts. */
 #include <string.h>
 
 #include "passes/group.h"
@@ -40,7 +40,8 @@ static bool same_mask(const Group *a, const Group *b) {
   return na == nb && !memcmp(ra, rb, (size_t)na * sizeof *ra);
 }
 
-/* The domain of a and b together; *rows is the one of both whose units become ROW units, or NULL. */
+/* The domain of a and b together; *rows is the one of both whose units become ROW units, or NULL.
+ */
 static bool unify(const Group *a, const Group *b, Group *m, const Group **rows) {
   int64_t da[MAX_RANK], db[MAX_RANK], kb[MAX_RANK];
   int na = dims_of(a, false, da), nb = dims_of(b, false, db), nk = dims_of(b, true, kb);
@@ -192,8 +193,8 @@ static bool pays(const Grouping *s, int a, int b) {
 /* ---- merging */
 
 static bool mergeable(const Group *g) {
-  return !g->gone && (g->kind == KERNEL_LOOP ||
-                      (g->kind == KERNEL_GEMM && g->provider == PROVIDER_LOOPS));
+  return !g->gone &&
+         (g->kind == KERNEL_LOOP || (g->kind == KERNEL_GEMM && g->provider == PROVIDER_LOOPS));
 }
 
 static void take_dependences(Grouping *s, int a, int b) {
@@ -215,7 +216,8 @@ static bool try_merge(Grouping *s, int a, int b) {
   Group *x = &s->group[a], *y = &s->group[b];
   const Group *rows;
   Merge m = {.s = s};
-  if (a == b || !mergeable(x) || !mergeable(y) || (x->kind == KERNEL_GEMM && y->kind == KERNEL_GEMM))
+  if (a == b || !mergeable(x) || !mergeable(y) ||
+      (x->kind == KERNEL_GEMM && y->kind == KERNEL_GEMM))
     return false;
   if (!pays(s, a, b) || !acyclic(s, a, b)) return false;
   for (int turn = 0; turn < 2; turn++) {

@@ -3,8 +3,8 @@
 
 #include "ir/kernel.h"
 
-/* A function's nodes on their way into kernels: units are the nodes that are computed once (anchors to be),
-   groups the kernels to be. Everything between two units is computed in place. */
+/* A function's nodes on their way into kernels: units are the nodes that are computed once (anchors
+   to be), groups the kernels to be. Everything between two units is computed in place. */
 
 typedef struct Read { /* a unit or a param, at an index in the reader's own axes */
   Node *node;
@@ -16,8 +16,8 @@ typedef struct Unit {
   Node *node;
   AnchorClass cls; /* in its group's domain */
   int group, stage;
-  /* Its own index space: of the result for maps and products, of the operand for reductions, of the update
-     for scatters. Axes of size 1 are left out for maps and reductions. */
+  /* Its own index space: of the result for maps and products, of the operand for reductions, of the
+     update for scatters. Axes of size 1 are left out for maps and reductions. */
   int rank;
   int64_t dim[MAX_RANK];
   bool reduced[MAX_RANK];
@@ -35,7 +35,7 @@ typedef struct Group {
   bool masked; /* some axes are reduced */
   LoopOrder order;
   int *unit, nunit; /* ascending */
-  bool gone; /* merged into another */
+  bool gone;        /* merged into another */
 } Group;
 
 typedef struct Grouping {
@@ -52,9 +52,9 @@ typedef struct Grouping {
 } Grouping;
 
 enum {
-  CHEAP = 3,             /* flops that are rather done twice than kept */
-  HEAVY = 10,            /* flops that a heavy operation counts for */
-  PARALLEL_WORK = 1 << 17, /* flops and loads from which threads pay */
+  CHEAP = 3,               /* flops that are rather done twice than kept */
+  HEAVY = 10,              /* flops that a heavy operation counts for */
+  PARALLEL_WORK = 1 << 19, /* flops and loads from which threads pay: some 20 us */
   CHUNK_WORK = 1 << 15
 };
 
@@ -62,7 +62,8 @@ enum {
 Grouping *grouping_new(Arena *scratch, Program *p, Func *f, bool fuse);
 /* Arithmetic of one element of the node alone. */
 int64_t node_flops(const Node *n);
-/* Where the domain's own axis of a unit's axis is: map[axis] for a unit of class cls. False if it does not fit. */
+/* Where the domain's own axis of a unit's axis is: map[axis] for a unit of class cls. False if it
+ * does not fit. */
 bool unit_axes(const Unit *u, const Group *g, AnchorClass cls, signed char *map);
 /* True if read r of unit u lies at the index that class cls has in g. */
 bool read_is_canonical(const Unit *u, AnchorClass ucls, const Read *r, const Group *g,

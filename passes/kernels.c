@@ -1,7 +1,8 @@
-/* kernels: every unit of a function becomes a kernel of its own; and what fuse shares with it: from groups of units to
-   kernels in an order that respects dependences, homes for what other kernels read, stores of results.
-   A result goes straight to its destination where nobody needs the old value any more, else through a
-   temporary that is copied at the end, since all reads see values from before the call. */
+/* kernels: every unit of a function becomes a kernel of its own; and what fuse shares with it: from
+   groups of units to kernels in an order that respects dependences, homes for what other kernels
+   read, stores of results. A result goes straight to its destination where nobody needs the old
+   value any more, else through a temporary that is copied at the end, since all reads see values
+   from before the call. */
 #include <ctype.h>
 #include <string.h>
 
@@ -73,8 +74,8 @@ static bool same_memory(const Storage *a, const Storage *b) {
          a->type.dtype == b->type.dtype && type_count(a->type) == type_count(b->type);
 }
 
-/* Result i, stored by its own kernel, is overwritten only behind the last read of the old value there. Units that
-   read one are never computed again: see is_kept. */
+/* Result i, stored by its own kernel, is overwritten only behind the last read of the old value
+   there. Units that read one are never computed again: see is_kept. */
 static bool safe_inside(const Emit *e, int i, const Unit *reader, const Read *r) {
   const Unit *u = &e->s->unit[unit_of_result(e, i)];
   const Group *g = &e->s->group[u->group];
@@ -113,8 +114,8 @@ static bool reads_overwritten(const Emit *e, const Unit *u) {
   return false;
 }
 
-/* An ELEM unit that a later stage reads, and that is dear or could not be computed again: it stays in a row buffer if
-   its row is short, else at home. */
+/* An ELEM unit that a later stage reads, and that is dear or could not be computed again: it stays
+   in a row buffer if its row is short, else at home. */
 static bool is_kept(const Emit *e, const Unit *u) {
   const Group *g = &e->s->group[u->group];
   if (u->cls != ANCHOR_ELEM || (u->flops <= CHEAP && !reads_overwritten(e, u))) return false;
@@ -144,7 +145,8 @@ static void find_homes(Emit *e) {
       if (v >= 0 && s->unit[v].group != u->group) e->needs_home[v] = true;
     }
     Emission how = op_info(u->node->op)->emit;
-    if (how == EMIT_CALL || how == EMIT_SCATTER || (how == EMIT_GEMM && g->provider == PROVIDER_BLAS))
+    if (how == EMIT_CALL || how == EMIT_SCATTER ||
+        (how == EMIT_GEMM && g->provider == PROVIDER_BLAS))
       e->needs_home[i] = true;
     if (is_kept(e, u) && row_size(g) > ROW_BUFFER) e->needs_home[i] = true;
   }
@@ -179,7 +181,8 @@ static void set_homes(Emit *e) {
     f->home[n->id] = new_temp(e, n->type);
     Kernel *k = e->kernel[e->s->unit[i].group];
     add_store(p, k, n, f->home[n->id], NULL);
-    if (k->kind == KERNEL_SCATTER || k->kind == KERNEL_CALL) { /* the first dest is where it works */
+    if (k->kind == KERNEL_SCATTER ||
+        k->kind == KERNEL_CALL) { /* the first dest is where it works */
       Store first = k->store[0];
       k->store[0] = k->store[k->nstore - 1];
       k->store[k->nstore - 1] = first;
@@ -189,9 +192,7 @@ static void set_homes(Emit *e) {
 
 /* ---- kernels */
 
-static int class_order(AnchorClass c) {
-  return c == ANCHOR_ROW ? 0 : c == ANCHOR_ELEM ? 1 : 2;
-}
+static int class_order(AnchorClass c) { return c == ANCHOR_ROW ? 0 : c == ANCHOR_ELEM ? 1 : 2; }
 
 static bool anchor_before(const Anchor *a, const Anchor *b) {
   bool pa = op_info(a->node->op)->emit == EMIT_GEMM, pb = op_info(b->node->op)->emit == EMIT_GEMM;

@@ -1,7 +1,7 @@
-/* Liveness of storages: the schedule becomes a graph of steps, one a kernel, with edges around loops and past
-   bodies that may be skipped; a backward dataflow says where each storage holds a value that is still
-   read. Writes of a part keep the rest alive, but a call that replaces all parts without reading the old value
-   ends its life at the first of them. */
+/* Liveness of storages: the schedule becomes a graph of steps, one a kernel, with edges around
+   loops and past bodies that may be skipped; a backward dataflow says where each storage holds a
+   value that is still read. Writes of a part keep the rest alive, but a call that replaces all
+   parts without reading the old value ends its life at the first of them. */
 #include "passes/live.h"
 
 #include <string.h>
@@ -55,7 +55,8 @@ static int64_t stored_bytes(const Func *f, const Kernel *k, const Storage *root)
   return (void)f, n;
 }
 
-/* Kills item at the first step of the call that writes it, if the call replaces it wholly and unread. */
+/* Kills item at the first step of the call that writes it, if the call replaces it wholly and
+ * unread. */
 static void kill_in_call(Live *l, int from, int to, int item) {
   const Storage *root = l->item[item];
   int64_t bytes = 0;
@@ -137,9 +138,9 @@ static void add_others(Live *l) {
     for (int k = from; k < l->nstep; k++)
       for (int j = 0; j < l->nitem; j++)
         if (bit_get(l->step[k].use, j) || bit_get(l->step[k].write, j)) {
-          bool own = l->item[j]->kind == ST_TEMP &&
-                     !strncmp(l->item[j]->name, l->step[k].func->name,
-                              strlen(l->step[k].func->name));
+          bool own =
+              l->item[j]->kind == ST_TEMP &&
+              !strncmp(l->item[j]->name, l->step[k].func->name, strlen(l->step[k].func->name));
           l->pinned[j] = l->pinned[j] || !own;
         }
   }

@@ -3,8 +3,8 @@
 
 #include "ir/kernel.h"
 
-/* Liveness of storages over the schedule, kernel by kernel. Items are the storages that own bytes and may
-   share them (see storage_permanent); sets of items are bit sets of `words` words. */
+/* Liveness of storages over the schedule, kernel by kernel. Items are the storages that own bytes
+   and may share them (see storage_permanent); sets of items are bit sets of `words` words. */
 
 typedef struct Step {
   const Func *func;

@@ -1,5 +1,5 @@
-/* What a finished kernel costs and how it runs: arithmetic and traffic, one loop or nested ones, threads
-   and chunks by size alone (never by thread count), scratch memory. */
+/* What a finished kernel costs and how it runs: arithmetic and traffic, one loop or nested ones,
+   threads and chunks by size alone (never by thread count), scratch memory. */
 #include <string.h>
 
 #include "ir/op.h"
@@ -38,8 +38,8 @@ static void note_load(void *ctx, Node *n, const Index *at, int stage) {
   m->loads++;
   fetch(m, n);
   Index own;
-  bool linear = kernel_index(m->k, ANCHOR_ELEM, n, &own) &&
-                !memcmp(own.axis, at->axis, (size_t)n->type.rank);
+  bool linear =
+      kernel_index(m->k, ANCHOR_ELEM, n, &own) && !memcmp(own.axis, at->axis, (size_t)n->type.rank);
   m->flat = m->flat && (linear || type_count(n->type) == 1);
 }
 
@@ -98,8 +98,9 @@ static void set_chunk(Kernel *k, int64_t each) {
   if (chunk > 64) chunk &= ~(int64_t)63; /* whole vectors and cache lines */
   if (k->order == ORDER_COLUMNS && chunk < (loop + 15) / 16) chunk = (loop + 15) / 16;
   k->chunk = chunk;
-  k->parallel = k->kind != KERNEL_SCATTER && k->kind != KERNEL_CALL && domain(k) * each >= PARALLEL_WORK &&
-                loop > chunk && !(k->kind == KERNEL_GEMM && k->provider == PROVIDER_BLAS);
+  k->parallel = k->kind != KERNEL_SCATTER && k->kind != KERNEL_CALL &&
+                domain(k) * each >= PARALLEL_WORK && loop > chunk &&
+                !(k->kind == KERNEL_GEMM && k->provider == PROVIDER_BLAS);
 }
 
 static int64_t scratch_doubles(const Kernel *k) {

@@ -1,6 +1,7 @@
-/* plan_memory gives every storage its own bytes of the arena; reuse lets storages that are never in use at the same
-   time share them. Placement is greedy, largest first, into the gap that fits best. An elementwise result
-   takes over the bytes of an operand that dies there. Both say after which kernel a value is dead. */
+/* plan_memory gives every storage its own bytes of the arena; reuse lets storages that are never in
+   use at the same time share them. Placement is greedy, largest first, into the gap that fits best.
+   An elementwise result takes over the bytes of an operand that dies there. Both say after which
+   kernel a value is dead. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,9 +18,9 @@ typedef struct Planner {
   Program *p;
   Arena *arena;
   Live *live;
-  uint64_t **clash;  /* by item: items that are in use at one time with it */
-  int *same;         /* by item: the item whose offset it takes (itself: its own) */
-  Pair *pair;        /* operand and result that may share */
+  uint64_t **clash; /* by item: items that are in use at one time with it */
+  int *same;        /* by item: the item whose offset it takes (itself: its own) */
+  Pair *pair;       /* operand and result that may share */
   int npair, pair_cap;
   int64_t top;
 } Planner;
@@ -187,7 +188,8 @@ static void share_bytes(Planner *pl) {
   for (;;) {
     int next = -1;
     for (int i = 0; i < l->nitem; i++)
-      if (!done[i] && pl->same[i] == i && (next < 0 || size_of(pl, i) > size_of(pl, next))) next = i;
+      if (!done[i] && pl->same[i] == i && (next < 0 || size_of(pl, i) > size_of(pl, next)))
+        next = i;
     if (next < 0) break;
     done[next] = true;
     int64_t at = best_gap(pl, next, placed, n, base);

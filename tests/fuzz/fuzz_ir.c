@@ -1,5 +1,6 @@
-/* Mutates texts of the IR for two seconds (or as many as the first argument says): every one must be parsed, or
-   refused with a diagnostic, and what parses must print and parse again to the same text. */
+/* Mutates texts of the IR for two seconds (or as many as the first argument says): every one must
+   be parsed, or refused with a diagnostic, and what parses must print and parse again to the same
+   text. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,18 +35,19 @@ static void copy_piece(Draw *d, char *s, size_t n) {
 }
 
 static void mutate(Draw *d, char *s) {
-  static const char *const words[] = {"%0", "-1", "inf", "9999999999", "[", "}", "reduced ", "view", "\"", "@", "0"};
+  static const char *const words[] = {"%0",       "-1",   "inf", "9999999999", "[", "}",
+                                      "reduced ", "view", "\"",  "@",          "0"};
   int rounds = 1 + (int)draw_below(d, 4);
   for (int r = 0; r < rounds; r++) {
     size_t n = strlen(s), at = n ? draw_below(d, (uint32_t)n) : 0;
     if (!n) return;
     const char *w = words[draw_below(d, sizeof words / sizeof *words)];
     switch (draw_below(d, 5)) {
-      case 0: s[at] = (char)(1 + draw_below(d, 255)); break;
-      case 1: memcpy(s + at, w, strlen(w) < n - at ? strlen(w) : n - at); break;
-      case 2: copy_piece(d, s, n); break;
-      case 3: s[at] = (char)('0' + draw_below(d, 10)); break;
-      default: memmove(s + at, s + at + 1, n - at); break;
+    case 0: s[at] = (char)(1 + draw_below(d, 255)); break;
+    case 1: memcpy(s + at, w, strlen(w) < n - at ? strlen(w) : n - at); break;
+    case 2: copy_piece(d, s, n); break;
+    case 3: s[at] = (char)('0' + draw_below(d, 10)); break;
+    default: memmove(s + at, s + at + 1, n - at); break;
     }
   }
 }

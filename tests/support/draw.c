@@ -28,7 +28,8 @@ static void put(Pool *p, Node *n) {
 
 static Node *pick(Pool *p) {
   /* Mostly recent ones, so that chains grow. */
-  uint32_t n = (uint32_t)p->n, back = draw_below(p->d, 3) ? draw_below(p->d, n < 6 ? n : 6) : draw_below(p->d, n);
+  uint32_t n = (uint32_t)p->n,
+           back = draw_below(p->d, 3) ? draw_below(p->d, n < 6 ? n : 6) : draw_below(p->d, n);
   return p->node[n - 1 - back];
 }
 
@@ -53,15 +54,15 @@ static Node *draw_map(Pool *p) {
   Graph *g = p->g;
   Node *x = pick(p);
   switch (draw_below(p->d, 9)) {
-    case 0: return ir_exp(g, tame(p, x));
-    case 1: return tame(p, x);
-    case 2: return ir_sigmoid(g, x);
-    case 3: return ir_neg(g, x);
-    case 4: return ir_add(g, x, fit(p, pick(p), x->type));
-    case 5: return ir_mul(g, x, fit(p, pick(p), x->type));
-    case 6: return ir_sub(g, fit(p, pick(p), x->type), x);
-    case 7: return ir_max(g, x, fit(p, pick(p), x->type));
-    default: return ir_select(g, ir_lt(g, x, fit(p, pick(p), x->type)), x, ir_num(g, x, .5));
+  case 0: return ir_exp(g, tame(p, x));
+  case 1: return tame(p, x);
+  case 2: return ir_sigmoid(g, x);
+  case 3: return ir_neg(g, x);
+  case 4: return ir_add(g, x, fit(p, pick(p), x->type));
+  case 5: return ir_mul(g, x, fit(p, pick(p), x->type));
+  case 6: return ir_sub(g, fit(p, pick(p), x->type), x);
+  case 7: return ir_max(g, x, fit(p, pick(p), x->type));
+  default: return ir_select(g, ir_lt(g, x, fit(p, pick(p), x->type)), x, ir_num(g, x, .5));
   }
 }
 
@@ -84,21 +85,22 @@ static Node *draw_view(Pool *p) {
   int64_t start[MAX_RANK] = {0}, perm[MAX_RANK], one[2] = {0};
   for (int i = 0; i < t.rank; i++) perm[i] = t.rank - 1 - i;
   switch (draw_below(p->d, 8)) {
-    case 0: return ir_transpose(g, x, perm);
-    case 1: return ir_flatten(g, x);
-    case 2:
-      if (t.rank == 1 && t.dim[0] % 2 == 0) return ir_reshape(g, x, 2, (int64_t[]){2, t.dim[0] / 2});
-      return t.rank == 2 ? ir_reshape(g, x, 3, (int64_t[]){t.dim[0], 1, t.dim[1]}) : x;
-    case 3:
-      for (int i = 0; i < t.rank; i++)
-        if (t.dim[i] > 1) start[i] = draw_below(p->d, 2), big.dim[i] = t.dim[i] - start[i];
-      return ir_slice(g, x, start, big);
-    case 4:
-      for (int i = 0; i < t.rank; i++) start[i] = draw_below(p->d, 2), big.dim[i] = t.dim[i] + start[i];
-      return ir_pad(g, x, start, big);
-    case 5: return t.rank ? ir_reverse(g, x, one, 1) : x;
-    case 6: return t.rank ? ir_concat(g, (Node *[]){x, tame(p, x)}, 2, 0) : x;
-    default: return ir_stop(g, x);
+  case 0: return ir_transpose(g, x, perm);
+  case 1: return ir_flatten(g, x);
+  case 2:
+    if (t.rank == 1 && t.dim[0] % 2 == 0) return ir_reshape(g, x, 2, (int64_t[]){2, t.dim[0] / 2});
+    return t.rank == 2 ? ir_reshape(g, x, 3, (int64_t[]){t.dim[0], 1, t.dim[1]}) : x;
+  case 3:
+    for (int i = 0; i < t.rank; i++)
+      if (t.dim[i] > 1) start[i] = draw_below(p->d, 2), big.dim[i] = t.dim[i] - start[i];
+    return ir_slice(g, x, start, big);
+  case 4:
+    for (int i = 0; i < t.rank; i++)
+      start[i] = draw_below(p->d, 2), big.dim[i] = t.dim[i] + start[i];
+    return ir_pad(g, x, start, big);
+  case 5: return t.rank ? ir_reverse(g, x, one, 1) : x;
+  case 6: return t.rank ? ir_concat(g, (Node *[]){x, tame(p, x)}, 2, 0) : x;
+  default: return ir_stop(g, x);
   }
 }
 
@@ -114,26 +116,30 @@ static Node *draw_bulk(Pool *p) {
   Type t = x->type;
   int64_t n = 1 + draw_below(p->d, (uint32_t)p->size);
   switch (draw_below(p->d, 5)) {
-    case 0: return t.rank ? ir_gather(g, x, indices(p, n, t.dim[0])) : x;
-    case 1: return t.rank ? ir_scatter_add(g, indices(p, t.dim[0], n), x, n) : x;
-    case 2:
-      if (t.rank != 2) return tame(p, x);
-      n = draw_below(p->d, 2);
-      return tame(p, ir_matmul(g, x, x, n, !n));
-    case 3: {
-      if (t.rank != 2) return ir_sigmoid(g, x);
-      Node *v = fit(p, pick(p), type_make(t.dtype, 1, &t.dim[1]));
-      return ir_flatten(g, ir_matmul(g, x, ir_reshape(g, v, 2, (int64_t[]){t.dim[1], 1}), false, false));
-    }
-    default:
-      if (t.rank != 2 || t.dim[0] != t.dim[1] || t.dim[0] > 8) return x;
-      return tame(p, ir_solve(g, x, fit(p, pick(p), type_make(t.dtype, 1, &t.dim[0]))));
+  case 0: return t.rank ? ir_gather(g, x, indices(p, n, t.dim[0])) : x;
+  case 1: return t.rank ? ir_scatter_add(g, indices(p, t.dim[0], n), x, n) : x;
+  case 2:
+    if (t.rank != 2) return tame(p, x);
+    n = draw_below(p->d, 2);
+    return tame(p, ir_matmul(g, x, x, n, !n));
+  case 3: {
+    if (t.rank != 2) return ir_sigmoid(g, x);
+    Node *v = fit(p, pick(p), type_make(t.dtype, 1, &t.dim[1]));
+    return ir_flatten(g,
+                      ir_matmul(g, x, ir_reshape(g, v, 2, (int64_t[]){t.dim[1], 1}), false, false));
+  }
+  default:
+    if (t.rank != 2 || t.dim[0] != t.dim[1] || t.dim[0] > 8) return x;
+    return tame(p, ir_solve(g, x, fit(p, pick(p), type_make(t.dtype, 1, &t.dim[0]))));
   }
 }
 
 static void draw_node(Pool *p) {
   uint32_t kind = draw_below(p->d, 10);
-  put(p, kind < 5 ? draw_map(p) : kind < 7 ? draw_reduction(p) : kind < 9 ? draw_view(p) : draw_bulk(p));
+  put(p, kind < 5   ? draw_map(p)
+         : kind < 7 ? draw_reduction(p)
+         : kind < 9 ? draw_view(p)
+                    : draw_bulk(p));
 }
 
 static Type draw_type(Draw *d, int64_t size) {
@@ -179,8 +185,10 @@ static void add_storage(World *w, StorageKind kind, Type t) {
   w->all[w->n++] = s;
   if (t.rank != 1 || t.dim[0] < 2) return;
   int64_t half = t.dim[0] / 2, rest = t.dim[0] - half;
-  w->all[w->n++] = program_view(w->b.p, s, 0, type_make(t.dtype, 1, &half), arena_printf(w->b.arena, "%s.a", name));
-  w->all[w->n++] = program_view(w->b.p, s, half, type_make(t.dtype, 1, &rest), arena_printf(w->b.arena, "%s.b", name));
+  w->all[w->n++] = program_view(w->b.p, s, 0, type_make(t.dtype, 1, &half),
+                                arena_printf(w->b.arena, "%s.a", name));
+  w->all[w->n++] = program_view(w->b.p, s, half, type_make(t.dtype, 1, &rest),
+                                arena_printf(w->b.arena, "%s.b", name));
 }
 
 static bool dest_taken(const Func *f, const Storage *s) {
@@ -241,8 +249,10 @@ Build draw_program(uint64_t seed, int nfunc, int nnode, int64_t size) {
   World w = {.b = build_new("drawn"), .d = &d};
   w.b.p->facts = F_ORDERED | F_LEVEL_GRADS | F_NO_SOLVE;
   w.counter = program_storage(w.b.p, ST_COUNTER, type_scalar(DT_I32), "counter");
-  const StorageKind kinds[] = {ST_VAR, ST_VAR, ST_OUTPUT, ST_TEMP, ST_TEMP, ST_GRAD, ST_ADJOINT, ST_TEMP, ST_TEMP};
-  for (int i = 0; i < (int)(sizeof kinds / sizeof *kinds); i++) add_storage(&w, kinds[i], draw_type(&d, size));
+  const StorageKind kinds[] = {ST_VAR,  ST_VAR,     ST_OUTPUT, ST_TEMP, ST_TEMP,
+                               ST_GRAD, ST_ADJOINT, ST_TEMP,   ST_TEMP};
+  for (int i = 0; i < (int)(sizeof kinds / sizeof *kinds); i++)
+    add_storage(&w, kinds[i], draw_type(&d, size));
   for (int i = 0; i < nfunc; i++) world_func(&w, i, nnode, size);
   int next = 0;
   Stmt **tail = &w.b.p->schedule;

@@ -10,10 +10,10 @@ static double load(const unsigned char *at, DType d) {
   float f;
   double x;
   switch (d) {
-    case DT_BOOL: return *at;
-    case DT_I32: return memcpy(&i, at, sizeof i), (double)i;
-    case DT_F32: return memcpy(&f, at, sizeof f), (double)f;
-    default: return memcpy(&x, at, sizeof x), x;
+  case DT_BOOL: return *at;
+  case DT_I32: return memcpy(&i, at, sizeof i), (double)i;
+  case DT_F32: return memcpy(&f, at, sizeof f), (double)f;
+  default: return memcpy(&x, at, sizeof x), x;
   }
 }
 
@@ -33,7 +33,8 @@ void memory_read(const Memory *m, const Storage *s, double *out) {
 
 void memory_write(Memory *m, const Storage *s, int64_t row, int64_t count, const double *in) {
   for (int64_t i = 0; i < count; i++)
-    save(m->bytes + s->offset + (row * count + i) * dtype_bytes(s->type.dtype), s->type.dtype, in[i]);
+    save(m->bytes + s->offset + (row * count + i) * dtype_bytes(s->type.dtype), s->type.dtype,
+         in[i]);
 }
 
 Memory *memory_new(Program *p) {
@@ -69,12 +70,14 @@ static const double *load_param(void *ctx, const Node *n) {
   return x;
 }
 
-/* All stores see memory from before the kernel; what earlier kernels stored is loaded, not computed again. */
+/* All stores see memory from before the kernel; what earlier kernels stored is loaded, not computed
+ * again. */
 static void run_kernel(Memory *m, const Func *f, const Kernel *k) {
   Arena *a = arena_new();
   Graph *g = graph_new(a);
   Node **root = arena_array(a, Node *, k->nstore), **out = arena_array(a, Node *, k->nstore);
-  Node **from = arena_array(a, Node *, f->graph->nnode), **into = arena_array(a, Node *, f->graph->nnode);
+  Node **from = arena_array(a, Node *, f->graph->nnode),
+       **into = arena_array(a, Node *, f->graph->nnode);
   const double **value = arena_array(a, const double *, k->nstore);
   int nmap = 0;
   for (int i = 0; i < k->nstore; i++) root[i] = k->store[i].node;
@@ -91,7 +94,8 @@ static void run_kernel(Memory *m, const Func *f, const Kernel *k) {
   if (k->scratch) memset(m->bytes + k->scratch->offset, 0xff, (size_t)type_bytes(k->scratch->type));
   for (int i = 0; i < k->nstore; i++) {
     const Store *s = &k->store[i];
-    memory_write(m, s->dest, s->row ? (int64_t)scalar(m, s->row) : 0, type_count(s->node->type), value[i]);
+    memory_write(m, s->dest, s->row ? (int64_t)scalar(m, s->row) : 0, type_count(s->node->type),
+                 value[i]);
   }
   for (int i = 0; i < k->ndead; i++)
     memset(m->bytes + k->dead[i]->offset, 0xff, (size_t)type_bytes(k->dead[i]->type));

@@ -3,9 +3,9 @@
 
 #include "ir/kernel.h"
 
-/* Runs planned programs kernel by kernel on real bytes at the planned offsets, by the reference evaluator: what fusion
-   and the memory plan get wrong shows in the values, code generation apart. Scratch and dead storages are filled
-   with NaN patterns as soon as the plan says so. */
+/* Runs planned programs kernel by kernel on real bytes at the planned offsets, by the reference
+   evaluator: what fusion and the memory plan get wrong shows in the values, code generation apart.
+   Scratch and dead storages are filled with NaN patterns as soon as the plan says so. */
 typedef struct Memory {
   Program *p;
   Arena *arena;

@@ -1,5 +1,5 @@
-/* Kernels compute what their functions say: random functions and programs, fused or not, kernel by kernel against
-   the reference; and the groupings that fusion is for. */
+/* Kernels compute what their functions say: random functions and programs, fused or not, kernel by
+   kernel against the reference; and the groupings that fusion is for. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,7 +26,8 @@ static void plan(Program *p, bool fuse, bool reuse) {
 }
 
 /* Storages that outlive the run hold the same values after both ways of running the program. */
-static void check_program(uint64_t seed, int nfunc, int nnode, int64_t size, bool fuse, bool reuse) {
+static void check_program(uint64_t seed, int nfunc, int nnode, int64_t size, bool fuse,
+                          bool reuse) {
   Build b = draw_program(seed, nfunc, nnode, size);
   Interp *in = interp_new(b.p);
   interp_run(in, b.p->schedule);
@@ -36,12 +37,13 @@ static void check_program(uint64_t seed, int nfunc, int nnode, int64_t size, boo
   for (int i = 0; i < b.p->nstorage; i++) {
     const Storage *s = b.p->storage[i];
     if (!storage_permanent(s) || s->kind == ST_COUNTER) continue;
-    double *got = arena_array(b.arena, double, (int)type_count(s->type)), *want = interp_at(in, s->name);
+    double *got = arena_array(b.arena, double, (int)type_count(s->type)),
+           *want = interp_at(in, s->name);
     memory_read(m, s, got);
     for (int64_t k = 0; k < type_count(s->type); k++)
       if (got[k] != want[k] && !(isnan(got[k]) && isnan(want[k])))
-        fail_msg("seed %d, fuse %d, reuse %d: %s[%d] is %.17g, not %.17g", (int)seed, fuse, reuse, s->name, (int)k,
-                 got[k], want[k]);
+        fail_msg("seed %d, fuse %d, reuse %d: %s[%d] is %.17g, not %.17g", (int)seed, fuse, reuse,
+                 s->name, (int)k, got[k], want[k]);
   }
   memory_free(m);
   interp_free(in);
@@ -75,7 +77,8 @@ static Case case_new(void) {
 }
 
 static Node *input(Case *c, const char *name, int rank, const int64_t *dim) {
-  return storage_read(c->g, program_storage(c->b.p, ST_DATA, type_make(DT_F32, rank, dim), "%s", name));
+  return storage_read(c->g,
+                      program_storage(c->b.p, ST_DATA, type_make(DT_F32, rank, dim), "%s", name));
 }
 
 static void output(Case *c, Node *n, const char *name) {
@@ -112,7 +115,8 @@ static void elementwise_chains_are_one_loop(void **state) {
 static const int64_t last[] = {1};
 
 static Node *softmax(Graph *g, Node *z) {
-  Node *s = ir_sub(g, z, ir_unreduce(g, ir_reduce_max(g, z, last, 1), z, last, 1)), *e = ir_exp(g, s);
+  Node *s = ir_sub(g, z, ir_unreduce(g, ir_reduce_max(g, z, last, 1), z, last, 1)),
+       *e = ir_exp(g, s);
   return ir_div(g, e, ir_unreduce(g, ir_sum(g, e, last, 1), z, last, 1));
 }
 
@@ -127,13 +131,14 @@ static void softmax_is_one_kernel_of_three_stages(void **state) {
   assert_int_equal(k->order, ORDER_ROWS);
   assert_int_equal(k->anchor[k->nanchor - 1].stage, 2);
   bool keep = false;
-  for (int i = 0; i < k->nanchor; i++) keep = keep || (k->anchor[i].keep && k->anchor[i].node->op == OP_exp);
+  for (int i = 0; i < k->nanchor; i++)
+    keep = keep || (k->anchor[i].keep && k->anchor[i].node->op == OP_exp);
   assert_true(keep);
   build_free(&c.b);
 }
 
-/* logits, cross entropy and its gradient: a product, one kernel of rows, the mean, the gradient's product and the
-   bias's columns. */
+/* logits, cross entropy and its gradient: a product, one kernel of rows, the mean, the gradient's
+   product and the bias's columns. */
 static void cross_entropy_and_gradient(void **state) {
   (void)state;
   Case c = case_new();
@@ -171,7 +176,8 @@ static void matrix_vector_products_have_epilogues(void **state) {
   build_free(&c.b);
 }
 
-/* One step of conjugate gradients behind the product: both dots and all three vectors in one kernel. */
+/* One step of conjugate gradients behind the product: both dots and all three vectors in one
+ * kernel. */
 static void conjugate_gradient_step(void **state) {
   (void)state;
   Case c = case_new();
@@ -182,14 +188,16 @@ static void conjugate_gradient_step(void **state) {
   Storage *sr = program_storage(p, ST_STATE, type_make(DT_F32, 1, n), "r");
   Storage *sp = program_storage(p, ST_STATE, type_make(DT_F32, 1, n), "p");
   Storage *srr = program_storage(p, ST_STATE, type_scalar(DT_F32), "rr");
-  Node *x = storage_read(g, sx), *r = storage_read(g, sr), *d = storage_read(g, sp), *rr = storage_read(g, srr);
+  Node *x = storage_read(g, sx), *r = storage_read(g, sr), *d = storage_read(g, sp),
+       *rr = storage_read(g, srr);
   Node *ad = input(&c, "ap", 1, n);
   Node *alpha = ir_div(g, rr, ir_dot(g, d, ad));
   Node *r1 = ir_sub(g, r, ir_mul(g, ir_fill(g, alpha, r->type), ad)), *rr1 = ir_dot(g, r1, r1);
   func_result(p, c.f, ir_add(g, x, ir_mul(g, ir_fill(g, alpha, x->type), d)), sx, NULL);
   func_result(p, c.f, r1, sr, NULL);
   func_result(p, c.f, rr1, srr, NULL);
-  func_result(p, c.f, ir_add(g, r1, ir_mul(g, ir_fill(g, ir_div(g, rr1, rr), x->type), d)), sp, NULL);
+  func_result(p, c.f, ir_add(g, r1, ir_mul(g, ir_fill(g, ir_div(g, rr1, rr), x->type), d)), sp,
+              NULL);
   finish(&c);
   assert_int_equal(c.f->nkernel, 1);
   assert_int_equal(temporaries(&c), 0);
@@ -205,14 +213,16 @@ static void adam_is_one_kernel_in_place(void **state) {
   Node *setting[MAX_SETTINGS], *state_[MAX_STATE], *next[MAX_STATE];
   Storage *z = program_storage(p, ST_VAR, t, "z"), *st[MAX_STATE];
   for (int i = 0; i < o->nsetting; i++)
-    setting[i] = storage_read(c.g, program_storage(p, ST_SETTING, type_scalar(DT_F32), "%s", o->setting[i].name));
+    setting[i] = storage_read(
+        c.g, program_storage(p, ST_SETTING, type_scalar(DT_F32), "%s", o->setting[i].name));
   for (int i = 0; i < o->nstate; i++) {
     st[i] = program_storage(p, ST_STATE, t, "%s", o->state_name[i]);
     state_[i] = storage_read(c.g, st[i]);
   }
   Node *step = storage_read(c.g, program_storage(p, ST_SETTING, type_scalar(DT_F32), "count"));
   Node *grad = storage_read(c.g, program_storage(p, ST_GRAD, t, "grad"));
-  func_result(p, c.f, o->update(c.g, storage_read(c.g, z), grad, state_, setting, step, next), z, NULL);
+  func_result(p, c.f, o->update(c.g, storage_read(c.g, z), grad, state_, setting, step, next), z,
+              NULL);
   for (int i = 0; i < o->nstate; i++) func_result(p, c.f, next[i], st[i], NULL);
   finish(&c);
   assert_int_equal(c.f->nkernel, 1);

@@ -1,5 +1,6 @@
-/* Memory plans: no two values that are in use at one time share bytes, on random programs; every wrong sharing is either
-   refused by the verifier or changes nothing; reuse saves what it should. */
+/* Memory plans: no two values that are in use at one time share bytes, on random programs; every
+   wrong sharing is either refused by the verifier or changes nothing; reuse saves what it should.
+ */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -67,7 +68,8 @@ static void live_values_do_not_overlap(void **state) {
 
 static void move(Program *p, Storage *s, int64_t offset) {
   for (int i = 0; i < p->nstorage; i++)
-    if (storage_root(p->storage[i]) == s) p->storage[i]->offset = offset + storage_start(p->storage[i]);
+    if (storage_root(p->storage[i]) == s)
+      p->storage[i]->offset = offset + storage_start(p->storage[i]);
 }
 
 /* Puts a on b's bytes although both are in use at once: as if a lifetime had been cut. */
@@ -141,15 +143,18 @@ static void loops_extend_lifetimes(void **state) {
   (void)state;
   Build b = build_new("loop");
   Type t = type_make(DT_F64, 1, (int64_t[]){64});
-  Storage *kept = program_storage(b.p, ST_TEMP, t, "kept"), *brief = program_storage(b.p, ST_TEMP, t, "brief");
+  Storage *kept = program_storage(b.p, ST_TEMP, t, "kept"),
+          *brief = program_storage(b.p, ST_TEMP, t, "brief");
   Storage *sum = program_storage(b.p, ST_VAR, t, "sum"), *x = program_storage(b.p, ST_DATA, t, "x");
   Func *f = program_func(b.p, ROLE_CHECK, "f"), *g = program_func(b.p, ROLE_CHECK, "g"),
        *h = program_func(b.p, ROLE_CHECK, "h");
   func_result(b.p, f, ir_exp(f->graph, storage_read(f->graph, x)), kept, NULL);
   Node *k = storage_read(g->graph, kept);
-  func_result(b.p, g, ir_add(g->graph, ir_sin(g->graph, k), storage_read(g->graph, sum)), brief, NULL);
+  func_result(b.p, g, ir_add(g->graph, ir_sin(g->graph, k), storage_read(g->graph, sum)), brief,
+              NULL);
   func_result(b.p, h, ir_cos(h->graph, storage_read(h->graph, brief)), sum, NULL);
-  Stmt *call = b.p->schedule = stmt_new(b.p, STMT_CALL), *loop = call->next = stmt_new(b.p, STMT_REPEAT);
+  Stmt *call = b.p->schedule = stmt_new(b.p, STMT_CALL),
+       *loop = call->next = stmt_new(b.p, STMT_REPEAT);
   call->func = f;
   loop->count = 3;
   loop->body = stmt_new(b.p, STMT_CALL);

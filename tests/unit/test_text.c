@@ -1,5 +1,6 @@
-/* The textual IR: print(parse(print(p))) = print(p) for every operation, for programs with levels before and after
-   every pass, and for random ones; names and numbers of every kind; what is wrong is named, never a crash. */
+/* The textual IR: print(parse(print(p))) = print(p) for every operation, for programs with levels
+   before and after every pass, and for random ones; names and numbers of every kind; what is wrong
+   is named, never a crash. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -37,7 +38,8 @@ static Node *leaf(Build *b, Graph *g, DType d, int rank) {
 }
 
 static DType operand_type(Op op, int k) {
-  if ((op == OP_gather && k == 1) || ((op == OP_scatter_add || op == OP_scatter_max) && k == 0)) return DT_I32;
+  if ((op == OP_gather && k == 1) || ((op == OP_scatter_add || op == OP_scatter_max) && k == 0))
+    return DT_I32;
   if (op == OP_random) return DT_I32;
   if (op == OP_select) return k ? DT_F32 : DT_BOOL;
   return op == OP_not || op == OP_and || op == OP_or ? DT_BOOL : DT_F32;
@@ -45,19 +47,19 @@ static DType operand_type(Op op, int k) {
 
 static Attr attribute(Op op) {
   switch (op) {
-    case OP_transpose: return (Attr){.n = 2, .i = {1, 0}};
-    case OP_broadcast: return (Attr){.n = 2, .i = {0, 2}};
-    case OP_slice:
-    case OP_pad: return (Attr){.n = 2, .i = {1, 0}};
-    case OP_matmul: return (Attr){.n = 2, .i = {1, 0}};
-    case OP_random: return (Attr){.n = 2, .i = {RANDOM_NORMAL, 7}};
-    case OP_sum:
-    case OP_reduce_max:
-    case OP_reverse: return (Attr){.n = 2, .i = {0, 1}};
-    case OP_iota:
-    case OP_concat:
-    case OP_argmax: return (Attr){.n = 1, .i = {1}};
-    default: return (Attr){0};
+  case OP_transpose: return (Attr){.n = 2, .i = {1, 0}};
+  case OP_broadcast: return (Attr){.n = 2, .i = {0, 2}};
+  case OP_slice:
+  case OP_pad: return (Attr){.n = 2, .i = {1, 0}};
+  case OP_matmul: return (Attr){.n = 2, .i = {1, 0}};
+  case OP_random: return (Attr){.n = 2, .i = {RANDOM_NORMAL, 7}};
+  case OP_sum:
+  case OP_reduce_max:
+  case OP_reverse: return (Attr){.n = 2, .i = {0, 1}};
+  case OP_iota:
+  case OP_concat:
+  case OP_argmax: return (Attr){.n = 1, .i = {1}};
+  default: return (Attr){0};
   }
 }
 
@@ -99,13 +101,16 @@ static void every_operation(void **state) {
 static void odd_names_and_numbers(void **state) {
   (void)state;
   Build b = build_new("odd \"name\"\\");
-  const char *names[] = {"", "inf", "nan", "view", "saved", "a b", "tune.mu(fit)", "x\ty", "ünïcode", "9", "at"};
-  const double values[] = {0, -0.0, 1.0 / 3, 1e300, -1e-300, INFINITY, -INFINITY, NAN, 0x1p-1074, 16777217, 0.1};
+  const char *names[] = {"",     "inf",     "nan", "view", "saved", "a b", "tune.mu(fit)",
+                         "x\ty", "ünïcode", "9",   "at"};
+  const double values[] = {0,         -0.0, 1.0 / 3,   1e300,    -1e-300, INFINITY,
+                           -INFINITY, NAN,  0x1p-1074, 16777217, 0.1};
   Func *f = program_func(b.p, ROLE_CHECK, "f (%s)", "odd");
   for (int i = 0; i < (int)(sizeof names / sizeof *names); i++) {
     for (int d = DT_F32; d <= DT_F64; d++) {
       Node *n = ir_const(f->graph, type_scalar((DType)d), values[i]);
-      Storage *s = program_storage(b.p, ST_SETTING, n->type, "%s%s", names[i], d == DT_F32 ? "" : "'");
+      Storage *s =
+          program_storage(b.p, ST_SETTING, n->type, "%s%s", names[i], d == DT_F32 ? "" : "'");
       s->value = values[i];
       s->lo = -INFINITY;
       s->hi = values[10 - i];
@@ -126,7 +131,8 @@ static void odd_names_and_numbers(void **state) {
 static Build bilevel(int64_t iters) {
   Build b = build_new("bilevel");
   const double start[] = {.5, -.25, 1};
-  Level *low = build_level(&b, "low", 3, start, .1, 4), *top = build_level(&b, "top", 3, start, .05, 3);
+  Level *low = build_level(&b, "low", 3, start, .1, 4),
+        *top = build_level(&b, "top", 3, start, .05, 3);
   Graph *g = low->objective->graph;
   Node *z = build_read(g, low), *r = build_read(g, top), *d = ir_sub(g, z, ir_num(g, z, 1));
   build_minimize(&b, low, ir_add(g, ir_dot(g, d, d), ir_dot(g, ir_exp(g, r), ir_mul(g, z, z))));
@@ -148,7 +154,8 @@ static const unsigned facts[] = {
 #include "passes/pipeline.def"
 };
 
-/* After each pass the text round-trips, and the program that was read back goes on to the same end. */
+/* After each pass the text round-trips, and the program that was read back goes on to the same end.
+ */
 static void levels_after_every_pass(void **state) {
   (void)state;
   for (int method = 0; method < 2; method++) {
@@ -206,7 +213,9 @@ static void wrong_text_is_named(void **state) {
       {"program p { } storage x : f32[2] data view(y, 0)", "E0602"},
       {"program p { } storage y : f32[2] var storage x : f32[2] var view(y, 1)", "E0606"},
       {"program p { } storage x : f32[2] data func @f check { %0 = param x : f32[3] }", "E0606"},
-      {"program p { } storage x : f32[2] data func @f check { %0 = param x : f32[2] %1 = exp %2 : f32[2] }", "E0602"},
+      {"program p { } storage x : f32[2] data func @f check { %0 = param x : f32[2] %1 = exp %2 : "
+       "f32[2] }",
+       "E0602"},
       {"program p { } func @f check { %0 = const 1 : f32[] %1 = exp %0, %0 : f32[] }", "E0603"},
       {"program p { } func @f check { %0 = const 1 : f32[] %1 = exp %0 : f64[] }", "E0603"},
       {"program p { } func @f check { %0 = const 1 : f32[] %1 = nonsense %0 : f64[] }", "E0602"},
@@ -227,7 +236,7 @@ static void wrong_text_is_named(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(every_operation),     cmocka_unit_test(odd_names_and_numbers),
+      cmocka_unit_test(every_operation),         cmocka_unit_test(odd_names_and_numbers),
       cmocka_unit_test(levels_after_every_pass), cmocka_unit_test(random_programs),
       cmocka_unit_test(wrong_text_is_named),
   };
