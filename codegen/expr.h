@@ -89,7 +89,7 @@ struct Emit {
   bool analyse;
   int naxis, axis_var[MAX_RANK]; /* axes longer than 1 */
   bool apart[MAX_RANK];          /* axis k and k + 1 of these are used apart */
-  bool random;                   /* draws random numbers */
+  bool random, vectors;          /* needs mlo_random.h, mlo_vector.h */
 };
 
 void emit_begin(Emit *e, Arena *a, const Target *t, const Program *p, const Func *f,

@@ -5,27 +5,10 @@
    indices at a time. A single column is computed as a single row of the transposed product. */
 #include <string.h>
 
-#include "codegen/kernel_c.h"
+#include "codegen/gemm_c.h"
 #include "ir/op.h"
 
-enum { TILE_ROWS = 4, DOT_COLUMNS = 64, ROW_COLUMNS = 512, TILE_COLUMNS = 128, DOTS = 4, SUMS = 4 };
-
-typedef struct Side { /* an operand: element (row or column, summed index) at offset + row * i + sum * k */
-  int param;
-  int64_t offset, along, sum, batch;
-} Side;
-
-typedef struct Gemm {
-  Emit *e;
-  const Node *n;
-  Side left, right; /* left: rows of the tile; right: columns */
-  int64_t rows, columns, sum, batch;
-  int row_axis, column_axis; /* of the domain */
-  int64_t tile_rows, tile_columns;
-  const char *type, *tile;
-  const char *i0, *i1, *j0, *j1; /* the tile's bounds */
-  Aff batch_at;
-} Gemm;
+enum { DOT_COLUMNS = 64, ROW_COLUMNS = 512, TILE_COLUMNS = 128 };
 
 static Side side(Emit *e, const Node *operand, bool transposed, int64_t along, int64_t sum) {
   Operand o;
@@ -51,6 +34,7 @@ static Gemm gemm_of(Emit *e) {
   g.row_axis = e->kernel->rank - 2;
   g.column_axis = e->kernel->rank - 1;
   g.type = e->target->type[n->type.dtype];
+  g.lane = dtype_name(n->type.dtype);
   return g;
 }
 
@@ -92,143 +76,10 @@ static void swap_sides(Gemm *g) {
   g->column_axis = axis;
 }
 
-/* Text of one element: `along` and `sum` are index texts. */
-static const char *element(const Gemm *g, const Side *s, const char *along, int da, const char *sum,
-                           int ds) {
-  Emit *e = g->e;
-  int depth = 0;
-  Aff at = aff_add(aff_const(s->offset + da * s->along + ds * s->sum), g->batch_at, s->batch);
-  Text t = {.arena = e->arena};
-  text_addf(&t, "p%d[%s", s->param, emit_aff(e, at, &depth));
-  if (along) text_addf(&t, s->along == 1 ? " + %s" : " + %s * %lld", along, (long long)s->along);
-  text_addf(&t, s->sum == 1 ? " + %s]" : " + %s * %lld]", sum, (long long)s->sum);
-  return t.s;
-}
-
-/* Opens `for (T name = 0; ...)`: a scope with a variable of the emitter. */
-static const char *open_for(Gemm *g, int64_t extent, int *var) {
+const char *gemm_open(Gemm *g, int64_t extent, int *var) {
   emit_open(g->e);
   *var = emit_var(g->e, extent, "i");
   return g->e->var[*var].name;
-}
-
-static const char *tile_at(const Gemm *g, const char *i, int u, const char *j, int w) {
-  Emit *e = g->e;
-  Text t = {.arena = e->arena};
-  text_addf(&t, "%s[", g->tile);
-  if (i) text_addf(&t, "(%s - %s) * %lld + ", i, g->i0, (long long)g->tile_columns);
-  if (u) text_addf(&t, "%lld + ", (long long)(u * g->tile_columns));
-  text_addf(&t, "%s - %s", j, g->j0);
-  if (w) text_addf(&t, " + %d", w);
-  text_add(&t, "]");
-  return t.s;
-}
-
-/* `count` dot products of row i with columns j, j + 1, ... */
-static void dots(Gemm *g, const char *i, const char *j, int count) {
-  Emit *e = g->e;
-  Text clause = {.arena = e->arena};
-  const char *acc[DOTS];
-  for (int u = 0; u < count; u++) {
-    acc[u] = emit_name(e, "s");
-    text_addf(emit_body(e), "%s %s = 0;\n", g->type, acc[u]);
-    text_addf(&clause, "%s%s", u ? ", " : "", acc[u]);
-  }
-  int v;
-  const char *k = open_for(g, g->sum, &v), *x = emit_name(e, "x");
-  text_addf(emit_body(e), "const %s %s = %s;\n", g->type, x, element(g, &g->left, i, 0, k, 0));
-  for (int u = 0; u < count; u++)
-    text_addf(emit_body(e), "%s += %s * %s;\n", acc[u], x, element(g, &g->right, j, u, k, 0));
-  emit_close(e, cg_for(e, arena_printf(e->arena, "#pragma omp simd reduction(+:%s)\n", clause.s), v));
-  for (int u = 0; u < count; u++)
-    text_addf(emit_body(e), "%s = %s;\n", tile_at(g, i, 0, j, u), acc[u]);
-}
-
-static void tile_by_dots(Gemm *g) {
-  Emit *e = g->e;
-  const char *i = g->rows > 1 ? emit_name(e, "i") : NULL, *j = emit_name(e, "j");
-  const char *whole = emit_name(e, "m");
-  bool fixed = g->columns <= g->tile_columns;
-  text_addf(emit_body(e), "const %s %s = %s + (%s - %s) / %d * %d;\n", e->itype, whole, g->j0, g->j1,
-            g->j0, DOTS, DOTS);
-  emit_open(e);
-  if (!fixed || g->columns >= DOTS) {
-    emit_open(e);
-    dots(g, i, j, DOTS);
-    emit_close(e, arena_printf(e->arena, "for (%s %s = %s; %s < %s; %s += %d)", e->itype, j, g->j0, j,
-                               whole, j, DOTS));
-  }
-  if (!fixed || g->columns % DOTS) {
-    emit_open(e);
-    dots(g, i, j, 1);
-    emit_close(e, arena_printf(e->arena, "for (%s %s = %s; %s < %s; %s++)", e->itype, j, whole, j,
-                               g->j1, j));
-  }
-  emit_close(e, i ? arena_printf(e->arena, "for (%s %s = %s; %s < %s; %s++)", e->itype, i, g->i0, i,
-                                 g->i1, i)
-                  : "");
-}
-
-/* tile[u, :] += sum over `sums` indices from k of left[i + u, k] * right[k, :], for `rows` rows */
-static void update(Gemm *g, const char *i, int rows, const char *k, int sums) {
-  Emit *e = g->e;
-  const char *x[TILE_ROWS][SUMS];
-  for (int u = 0; u < rows; u++)
-    for (int s = 0; s < sums; s++) {
-      x[u][s] = emit_name(e, "x");
-      text_addf(emit_body(e), "const %s %s = %s;\n", g->type, x[u][s],
-                element(g, &g->left, i, u, k, s));
-    }
-  emit_open(e);
-  const char *j = emit_name(e, "j"), *y[SUMS];
-  for (int s = 0; s < sums; s++) {
-    y[s] = emit_name(e, "y");
-    text_addf(emit_body(e), "const %s %s = %s;\n", g->type, y[s],
-              element(g, &g->right, j, 0, k, s));
-  }
-  for (int u = 0; u < rows; u++) {
-    text_addf(emit_body(e), "%s += ", tile_at(g, NULL, u, j, 0));
-    for (int s = 0; s < sums; s++)
-      text_addf(emit_body(e), "%s%s%s * %s", s ? " + " : "", s == 2 ? "(" : "", x[u][s], y[s]);
-    text_add(emit_body(e), sums > 2 ? ");\n" : ";\n");
-  }
-  emit_close(e, arena_printf(e->arena, "#pragma omp simd\nfor (%s %s = %s; %s < %s; %s++)", e->itype, j,
-                             g->j0, j, g->j1, j));
-}
-
-/* A tile of exactly `rows` rows. */
-static void updates(Gemm *g, int rows) {
-  Emit *e = g->e;
-  const char *i = g->rows > 1 ? g->i0 : NULL, *k = emit_name(e, "k");
-  emit_open(e);
-  const char *j = emit_name(e, "j");
-  for (int u = 0; u < rows; u++) text_addf(emit_body(e), "%s = 0;\n", tile_at(g, NULL, u, j, 0));
-  emit_close(e, arena_printf(e->arena, "for (%s %s = %s; %s < %s; %s++)", e->itype, j, g->j0, j,
-                             g->j1, j));
-  int64_t whole = g->sum - g->sum % SUMS;
-  for (int tail = 0; tail < 2; tail++) {
-    int64_t lo = tail ? whole : 0, hi = tail ? g->sum : whole;
-    if (lo == hi) continue;
-    emit_open(e);
-    update(g, i, rows, k, tail ? 1 : SUMS);
-    emit_close(e, arena_printf(e->arena, "for (%s %s = %lld; %s < %lld; %s += %d)", e->itype, k,
-                               (long long)lo, k, (long long)hi, k, tail ? 1 : SUMS));
-  }
-}
-
-static void tile_by_updates(Gemm *g) {
-  Emit *e = g->e;
-  int tail = (int)(g->rows % g->tile_rows);
-  if (g->tile_rows == 1 || !tail) {
-    updates(g, (int)g->tile_rows);
-    return;
-  }
-  emit_open(e);
-  updates(g, (int)g->tile_rows);
-  emit_close(e, arena_printf(e->arena, "if (%s - %s == %lld)", g->i1, g->i0, (long long)g->tile_rows));
-  emit_open(e);
-  updates(g, tail);
-  emit_close(e, "else");
 }
 
 /* Offset of the product in the tile at the domain's present index; the emitter's callback, so the tile is found
@@ -238,13 +89,13 @@ static void epilogue(Gemm *g) {
   const Kernel *k = e->kernel;
   int vi = -1, vj;
   if (g->rows > 1) {
-    open_for(g, g->rows, &vi);
+    gemm_open(g, g->rows, &vi);
     e->axis[g->row_axis] = aff_var(vi);
   }
-  const char *j = open_for(g, g->columns, &vj);
+  const char *j = gemm_open(g, g->columns, &vj);
   if (g->columns > 1) e->axis[g->column_axis] = aff_var(vj);
   Bound *b = &e->bound[g->n->id];
-  b->name = tile_at(g, vi < 0 ? NULL : e->var[vi].name, 0, j, 0);
+  b->name = gemm_tile_at(g, vi < 0 ? NULL : e->var[vi].name, 0, j, 0);
   b->depth = e->depth;
   bool *now = arena_array(e->arena, bool, k->nstore);
   for (int i = 0; i < k->nstore; i++) now[i] = true;
@@ -258,19 +109,22 @@ static void epilogue(Gemm *g) {
                              i));
 }
 
-/* "const T lo = v * tile; const T hi = min(lo + tile, extent);" in a new loop over the tiles. */
+/* "const T lo = v * tile; const T hi = min(lo + tile, extent);" in a new loop over the tiles, whose variable is
+   returned; -1 and no loop where there is one tile. */
 static int open_tiles(Gemm *g, int64_t extent, int64_t tile, const char **lo, const char **hi) {
   Emit *e = g->e;
   int v;
-  const char *t = open_for(g, (extent + tile - 1) / tile, &v);
+  if (extent <= tile) {
+    *lo = "0";
+    *hi = arena_printf(e->arena, "%lld", (long long)extent);
+    return -1;
+  }
+  const char *t = gemm_open(g, (extent + tile - 1) / tile, &v);
   *lo = emit_name(e, "lo");
   *hi = emit_name(e, "hi");
-  text_addf(emit_body(e), "const %s %s = %s * %lld;\n", e->itype, *lo, t, (long long)tile);
-  if (extent <= tile)
-    text_addf(emit_body(e), "const %s %s = %lld;\n", e->itype, *hi, (long long)extent);
-  else
-    text_addf(emit_body(e), "const %s %s = %s + %lld < %lld ? %s + %lld : %lld;\n", e->itype, *hi, *lo,
-              (long long)tile, (long long)extent, *lo, (long long)tile, (long long)extent);
+  text_addf(emit_body(e), "const %s %s = %s * %lld;\nconst %s %s = %s + %lld < %lld ? %s + %lld : %lld;\n",
+            e->itype, *lo, t, (long long)tile, e->itype, *hi, *lo, (long long)tile, (long long)extent,
+            *lo, (long long)tile, (long long)extent);
   return v;
 }
 
@@ -293,7 +147,7 @@ void cg_gemm_loops(Emit *e) {
   g.batch_at = aff_const(0);
   for (int a = 0; a < k->rank - 2; a++) {
     if (k->dim[a] == 1) continue;
-    open_for(&g, k->dim[a], &var[n]);
+    gemm_open(&g, k->dim[a], &var[n]);
     e->axis[a] = aff_var(var[n++]);
   }
   for (int a = k->rank - 3; a >= 0; a--) {
@@ -301,15 +155,16 @@ void cg_gemm_loops(Emit *e) {
     stride *= k->dim[a];
   }
   g.i0 = "0";
-  if (g.rows > 1) var[n++] = open_tiles(&g, g.rows, g.tile_rows, &g.i0, &g.i1);
-  var[n++] = open_tiles(&g, g.columns, g.tile_columns, &g.j0, &g.j1);
+  if (g.rows > 1 && (var[n] = open_tiles(&g, g.rows, g.tile_rows, &g.i0, &g.i1)) >= 0) n++;
+  if ((var[n] = open_tiles(&g, g.columns, g.tile_columns, &g.j0, &g.j1)) >= 0) n++;
+  e->vectors = true;
   g.tile = emit_name(e, "t");
   text_addf(emit_body(e), "%s %s[%lld];\n", g.type, g.tile,
             (long long)(g.tile_rows * g.tile_columns));
   if (dot)
-    tile_by_dots(&g);
+    gemm_dots(&g);
   else
-    tile_by_updates(&g);
+    gemm_updates(&g);
   epilogue(&g);
   while (n--)
     emit_close(e, cg_for(e, n == 0 && k->parallel ? "#pragma omp parallel for schedule(static)\n" : "",

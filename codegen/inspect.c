@@ -93,6 +93,8 @@ json_t *inspect_memory(const Program *p) {
     json_object_set_new(x, "offset", json_integer(emit_byte(s)));
     json_object_set_new(x, "view_of", s->base ? json_string(s->base->name) : json_null());
     json_object_set_new(x, "whole_run", json_boolean(storage_permanent(s)));
+    json_object_set_new(x, "first_step", json_integer(storage_root(s)->born));
+    json_object_set_new(x, "last_step", json_integer(storage_root(s)->dies));
     json_array_append_new(a, x);
   }
   json_object_set_new(o, "total", json_integer(p->arena_bytes));

@@ -58,7 +58,9 @@ static void memory(FILE *out, const json_t *m) {
     fprintf(out, "  %10lld %10lld  %-10s %s : %s", integer(s, "offset"), integer(s, "bytes"),
             string(s, "kind"), string(s, "name"), string(s, "type"));
     if (json_is_string(json_object_get(s, "view_of"))) fprintf(out, ", in %s", string(s, "view_of"));
-    fputs(json_is_true(json_object_get(s, "whole_run")) ? "\n" : ", while needed\n", out);
+    if (!json_is_true(json_object_get(s, "whole_run")))
+      fprintf(out, ", steps %lld to %lld", integer(s, "first_step"), integer(s, "last_step"));
+    fputs("\n", out);
   }
 }
 

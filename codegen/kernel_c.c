@@ -114,6 +114,7 @@ void unit_kernel(Unit *u, const Func *f, const Kernel *k) {
   begin(&e, u, f, k);
   print_body(&e, merge);
   u->random = u->random || e.random;
+  u->vectors = u->vectors || e.vectors;
   CKernel *c = share(u, signature_and_body(&e));
   text_addf(&c->comment, "/* %s (%s)%s: %lld flop, %lld bytes */\n", k->name, cg_role_name(f->role),
             cg_source_lines(u->arena, u->program, k), (long long)k->flops, (long long)k->bytes);

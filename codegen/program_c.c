@@ -46,6 +46,7 @@ static void prelude(Unit *u, Text *t) {
   text_add(t, "#include <math.h>\n#include <stdbool.h>\n#include <stdint.h>\n#include <string.h>\n\n"
               "#include \"runtime/mlo.h\"\n#include \"runtime/mlo_math.h\"\n");
   if (u->random) text_add(t, "#include \"runtime/mlo_random.h\"\n");
+  if (u->vectors) text_add(t, "#include \"runtime/mlo_vector.h\"\n");
   text_add(t, "\n#ifdef __clang__\n"
               "#pragma clang diagnostic ignored \"-Wpass-failed\"\n"
               "#pragma clang diagnostic ignored \"-Wunused-function\"\n#endif\n\n"

@@ -19,7 +19,7 @@ typedef struct Unit {
   CKernel *kernel;
   int nkernel, kernel_cap;
   Text functions;
-  bool random;
+  bool random, vectors; /* headers that the kernels need */
 } Unit;
 
 /* Adds the kernel (or finds an equal one) and appends its call to u->functions. */
