@@ -294,13 +294,17 @@ static Store parse_dest(Parser *q) {
 }
 
 static void parse_return(Parser *q, Func *f) {
+  TextToken *start = q->at, *end;
   Store s = parse_dest(q);
   Type t = s.dest->type;
+  end = q->at;
+  q->at = start;
   if (s.row && t.rank < 1) fail(q, "E0603", "`%s` has no rows", s.dest->name);
   if (s.row) t = type_make(t.dtype, t.rank - 1, t.dim + 1);
   if (!type_eq(t, s.node->type))
     fail(q, "E0603", "`%s` is %s, its result %s", s.dest->name, type_str(q->arena, t),
          type_str(q->arena, s.node->type));
+  q->at = end;
   func_result(q->p, f, s.node, s.dest, s.row);
 }
 
