@@ -60,15 +60,6 @@ Value v_logsumexp(Ops *o, Value x, const int *axes, int n, bool keep) {
   return keep || r.bad ? r : drop_axes(o, r, axes, n);
 }
 
-static bool not_empty(Ops *o, const Axes *a) {
-  for (int i = 0; i < a->n; i++)
-    if (a->x.type.dim[a->axis[i]].value == 0) {
-      ops_error(o, o->at, "E0206", "%s of nothing: an axis has size 0", o->what);
-      return false;
-    }
-  return true;
-}
-
 static Value fn_sum(Ops *o, Call *c) {
   Axes a;
   return read_axes(o, c, false, &a) ? v_sum(o, a.x, a.axis, a.n, a.keep) : value_bad();
@@ -96,7 +87,7 @@ static Value fn_std(Ops *o, Call *c) {
 
 static Value fn_logsumexp(Ops *o, Call *c) {
   Axes a;
-  if (!read_axes(o, c, true, &a) || !not_empty(o, &a)) return value_bad();
+  if (!read_axes(o, c, true, &a)) return value_bad();
   return v_logsumexp(o, a.x, a.axis, a.n, a.keep);
 }
 
@@ -120,8 +111,7 @@ static Value extremum(Ops *o, Call *c, Op op) {
     return v_map2(o, op, a, b);
   }
   Axes a = {.x = v_tensor(o, c->arg[0], o->flt)};
-  if (!call_axes(o, c, 2, a.x, a.axis, &a.n) || !call_flag(o, c, 3, &a.keep) || !not_empty(o, &a))
-    return value_bad();
+  if (!call_axes(o, c, 2, a.x, a.axis, &a.n) || !call_flag(o, c, 3, &a.keep)) return value_bad();
   if (a.x.type.dtype == DT_BOOL) return v_float(o, a.x);
   if (op == OP_max) return v_reduce_max(o, a.x, a.axis, a.n, a.keep);
   return v_neg(o, v_reduce_max(o, v_neg(o, a.x), a.axis, a.n, a.keep));
@@ -134,7 +124,7 @@ static Value fn_argmax(Ops *o, Call *c) {
   Axes a = {.n = 1};
   if (!call_rank(o, c, 0, 1) || !call_axis(o, c, 1, c->arg[0], &a.axis[0])) return value_bad();
   a.x = v_float(o, c->arg[0]);
-  return a.x.bad || !not_empty(o, &a) ? value_bad() : v_argmax(o, a.x, a.axis[0]);
+  return v_argmax(o, a.x, a.axis[0]);
 }
 
 static Value dist2(Ops *o, Value x, Value y) {

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "frontend/builtins.h"
 #include "frontend/sema_internal.h"
 
 typedef enum Scheme {
@@ -34,13 +35,28 @@ static const struct {
 };
 enum { NSCHEME = sizeof schemes / sizeof *schemes };
 
+/* The name that a whole initial value is or calls; NULL: it is another expression. */
+static const char *name_of(const AstExpr *e) {
+  const AstExpr *f = e->kind == EX_CALL ? e->a : e;
+  return f->kind == EX_NAME ? f->text : NULL;
+}
+
 static int find_scheme(const AstExpr *e) {
-  const char *name = e->kind == EX_NAME                            ? e->text
-                     : e->kind == EX_CALL && e->a->kind == EX_NAME ? e->a->text
-                                                                   : "";
-  for (int i = 0; i < NSCHEME; i++)
+  const char *name = name_of(e);
+  for (int i = 0; i < NSCHEME && name; i++)
     if (!strcmp(schemes[i].name, name)) return i;
   return -1;
+}
+
+/* `he_norml`: says what was meant. */
+static bool misspelt(Sema *s, const AstExpr *e) {
+  const char *name = name_of(e), *list[NSCHEME];
+  if (!name || scope_find(s, name) || builtin_find(name)) return false;
+  for (int i = 0; i < NSCHEME; i++) list[i] = schemes[i].name;
+  if (!nearest(name, list, NSCHEME)) return false;
+  Diag *d = diag_error(s->diags, e->span, "E0101", "there is no initial value `%s`", name);
+  help_nearest(s, d, name, list, NSCHEME);
+  return true;
 }
 
 /* Arguments of normal(std) and uniform(low, high), known in advance. */
@@ -124,7 +140,7 @@ Value sema_initial(Sema *s, SVar *v) {
     return v_broadcast(o, v_cast(o, value_int(o, 0), v->type.dtype), v->type);
   }
   int i = find_scheme(e);
-  if (i < 0) return computed(s, v, e);
+  if (i < 0) return misspelt(s, e) ? value_bad() : computed(s, v, e);
   double x[2] = {0, 1};
   Scheme k = schemes[i].scheme;
   if (!read_arguments(s, e, schemes[i].nargs, x)) return value_bad();

@@ -47,12 +47,24 @@ Value v_sum(Ops *o, Value x, const int *axes, int n, bool keep) {
   return reduce(o, ir_sum, x, axes, n, keep);
 }
 
+/* Nothing has no maximum. */
+static bool empty(Ops *o, Value x) {
+  for (int i = 0; !x.bad && i < x.type.rank; i++)
+    if (x.type.dim[i].value == 0) {
+      ops_error(o, o->at, "E0206", "%s of nothing: an axis of %s has size 0", o->what,
+                stype_str(o, x.type));
+      return true;
+    }
+  return x.bad;
+}
+
 Value v_reduce_max(Ops *o, Value x, const int *axes, int n, bool keep) {
+  if (empty(o, x)) return value_bad();
   return reduce(o, ir_reduce_max, x, axes, n, keep);
 }
 
 Value v_argmax(Ops *o, Value x, int axis) {
-  if (x.bad) return x;
+  if (empty(o, x)) return value_bad();
   SType t = {.dtype = DT_I32};
   for (int i = 0; i < x.type.rank; i++)
     if (i != axis) t.dim[t.rank++] = x.type.dim[i];
