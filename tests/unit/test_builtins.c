@@ -234,6 +234,26 @@ static void test_all_covered(void **state) {
   }
 }
 
+/* The reference holds the table as it is: `mloc explain builtins` prints it anew. */
+static void test_reference(void **state) {
+  (void)state;
+  const char *root = getenv("MLOC_SOURCE_DIR");
+  Arena *a = arena_new();
+  FILE *f = fopen(arena_printf(a, "%s/frontend/README.md", root ? root : "."), "r");
+  assert_non_null(f);
+  char *text = arena_alloc(a, 1 << 20), *table = NULL;
+  assert_true(fread(text, 1, (1 << 20) - 1, f) > 0);
+  fclose(f);
+  size_t n;
+  f = open_memstream(&table, &n);
+  assert_non_null(f);
+  builtins_print(f);
+  fclose(f);
+  assert_non_null(strstr(text, table));
+  free(table);
+  arena_free(a);
+}
+
 static double objective_of(const char *expr, int count, const Point *given) {
   Arena *a = arena_new();
   Program *p = compile(a, program_text(a, expr, count));
@@ -278,6 +298,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_values_and_derivatives),
       cmocka_unit_test(test_all_covered),
+      cmocka_unit_test(test_reference),
       cmocka_unit_test(test_hostile_points),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
