@@ -12,7 +12,7 @@
 #include <string.h>
 
 enum { D = LOGREG_FEATURES, N = LOGREG_ROWS, BLOCK = 100, HEAD = 16, TAIL = 4 };
-_Static_assert(D == HEAD + TAIL && N % BLOCK == 0 && BLOCK % 2 == 0, "shapes that the loops rely on");
+_Static_assert(D == HEAD + TAIL && N % BLOCK == 0 && BLOCK % 4 == 0, "shapes that the loops rely on");
 
 typedef float Head __attribute__((vector_size(4 * HEAD), aligned(4)));
 typedef float Tail __attribute__((vector_size(4 * TAIL), aligned(4)));
@@ -44,37 +44,52 @@ static inline float exp_poly(float x) {
 
 static inline float sigmoid(float z) { return 1 / (1 + exp_poly(-z)); }
 
+static inline float row_dot(const float *x, Head head, Tail tail) {
+  Head p = *(const Head *)x * head;
+  Tail quarter[4], t = *(const Tail *)(x + HEAD) * tail;
+  memcpy(quarter, &p, sizeof p);
+  t += (quarter[0] + quarter[1]) + (quarter[2] + quarter[3]);
+  return (t[0] + t[1]) + (t[2] + t[3]);
+}
+
+/* Four rows a turn here and below: their chains of operations do not wait for each other. */
 static inline void rows_dot(const float *x, const float *w, float *z) {
   Head head = *(const Head *)w;
   Tail tail = *(const Tail *)(w + HEAD);
-  for (int i = 0; i < BLOCK; i++) {
-    Head p = *(const Head *)(x + i * D) * head;
-    Tail quarter[4], t = *(const Tail *)(x + i * D + HEAD) * tail;
-    memcpy(quarter, &p, sizeof p);
-    t += (quarter[0] + quarter[1]) + (quarter[2] + quarter[3]);
-    z[i] = (t[0] + t[1]) + (t[2] + t[3]);
+  for (int i = 0; i < BLOCK; i += 4, x += 4 * D) {
+    z[i] = row_dot(x, head, tail);
+    z[i + 1] = row_dot(x + D, head, tail);
+    z[i + 2] = row_dot(x + 2 * D, head, tail);
+    z[i + 3] = row_dot(x + 3 * D, head, tail);
   }
 }
 
-/* Even and odd rows go to sums of their own: the chains of additions are half as long. */
+static inline void row_add(const float *x, float r, Sums *s) {
+  s->head += r * *(const Head *)x;
+  s->tail += r * *(const Tail *)(x + HEAD);
+}
+
 static inline void rows_add(const float *x, const float *r, Sums *s) {
-  for (int i = 0; i < BLOCK; i++) {
-    Sums *t = &s[i & 1];
-    t->head += r[i] * *(const Head *)(x + i * D);
-    t->tail += r[i] * *(const Tail *)(x + i * D + HEAD);
+  Sums a = s[0], b = s[1], c = s[2], d = s[3];
+  for (int i = 0; i < BLOCK; i += 4, x += 4 * D) {
+    row_add(x, r[i], &a);
+    row_add(x + D, r[i + 1], &b);
+    row_add(x + 2 * D, r[i + 2], &c);
+    row_add(x + 3 * D, r[i + 3], &d);
   }
+  s[0] = a, s[1] = b, s[2] = c, s[3] = d;
 }
 
 static void sums_end(const Sums *s, float scale, float *g) {
-  Head head = (s[0].head + s[1].head) * scale;
-  Tail tail = (s[0].tail + s[1].tail) * scale;
+  Head head = ((s[0].head + s[1].head) + (s[2].head + s[3].head)) * scale;
+  Tail tail = ((s[0].tail + s[1].tail) + (s[2].tail + s[3].tail)) * scale;
   memcpy(g, &head, sizeof head);
   memcpy(g + HEAD, &tail, sizeof tail);
 }
 
 /* g = d/dw mean(softplus(x w) - y x w) */
 static void gradient(LogregData d, const float *w, float *g) {
-  Sums s[2] = {0};
+  Sums s[4] = {0};
   float z[BLOCK];
   for (int i = 0; i < N; i += BLOCK) {
     rows_dot(d.x + i * D, w, z);
@@ -99,7 +114,7 @@ static void curvature(LogregData d, const float *w, float *c) {
 
 /* hv = (x' diag(c) x / N + diag(exp rho)) v */
 static void hessian(LogregData d, const float *c, const float *strength, const float *v, float *hv) {
-  Sums s[2] = {0};
+  Sums s[4] = {0};
   float z[BLOCK];
   for (int i = 0; i < N; i += BLOCK) {
     rows_dot(d.x + i * D, v, z);
