@@ -22,32 +22,36 @@ typedef struct DriverOptions {
   bool uncached;     /* build even if the cache has it */
 } DriverOptions;
 
-/* An executable to start. `temporary`: it stands in a directory of its own that goes away with it. */
+/* An executable to start. `temporary`: it stands in a directory of its own that goes away with it.
+ */
 typedef struct DriverProgram {
   const char *path;
   bool temporary, cached; /* cached: nothing was compiled */
 } DriverProgram;
 
-/* Compiles `text` to the executable `out`, which appears at once or not at all. *error: one line. */
+/* Compiles `text` to the executable `out`, which appears at once or not at all. *error: one line.
+ */
 DriverStatus driver_build(Arena *a, const char *text, const DriverOptions *o, const char *out,
                           const char **error);
 
-/* The same into the cache ($XDG_CACHE_HOME/mloc or ~/.cache/mloc, readable by its owner only), unless
-   it is there already; into a temporary directory where the cache cannot be used. Any number of
-   processes may do so at once. */
+/* The same into the cache ($XDG_CACHE_HOME/mloc or ~/.cache/mloc, readable by its owner only),
+   unless it is there already; into a temporary directory where the cache cannot be used. Any number
+   of processes may do so at once. */
 DriverStatus driver_cached(Arena *a, const char *text, const DriverOptions *o, DriverProgram *out,
                            const char **error);
 
-/* Becomes the program; returns only when that fails. A temporary one runs as a child, and is removed:
-   then *code is its exit code and the result DRIVER_OK. */
+/* Becomes the program; returns only when that fails. A temporary one runs as a child, and is
+   removed: then *code is its exit code and the result DRIVER_OK. */
 DriverStatus driver_exec(Arena *a, const DriverProgram *p, char *const *argv, int *code,
                          const char **error);
 
-/* Runs the program as a child and waits for it; a temporary one is removed. *code: its exit code. */
+/* Runs the program as a child and waits for it; a temporary one is removed. *code: its exit code.
+ */
 DriverStatus driver_spawn(Arena *a, const DriverProgram *p, char *const *argv, int *code,
                           const char **error);
 
-/* A new empty folder below $TMPDIR or /tmp, or NULL (errno says why); and its removal with its files. */
+/* A new empty folder below $TMPDIR or /tmp, or NULL (errno says why); and its removal with its
+ * files. */
 const char *driver_folder(Arena *a);
 void driver_remove_folder(Arena *a, const char *folder);
 
