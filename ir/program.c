@@ -80,7 +80,8 @@ void func_result(Program *p, Func *f, Node *node, Storage *dest, Storage *row) {
   Type t = dest->type;
   if (row) {
     t.rank--;
-    for (int i = 0; i < MAX_RANK; i++) t.dim[i] = i < t.rank ? dest->type.dim[i + 1] : 0;
+    for (int i = 0; i + 1 < MAX_RANK; i++) t.dim[i] = i < t.rank ? dest->type.dim[i + 1] : 0;
+    t.dim[MAX_RANK - 1] = 0;
   }
   if (!type_eq(t, node->type))
     compiler_bug("program", "%s: `%s` is %s, its result %s", f->name, dest->name,

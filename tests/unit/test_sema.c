@@ -76,8 +76,8 @@ static const char *const good[] = {
     "minimize sum((w - scale)^2) * scale;",
     "maximize -norm2(w);",
     "let z = train.x @ w; minimize nll(z, train.z) + mean(z^2);",
-    "var W : f32[D, C] = he_normal; var b : f32[C] = 0;"
-    "minimize mean(xent(affine(train.x, W, b), train.y)) + norm2(w);",
+    ("var W : f32[D, C] = he_normal; var b : f32[C] = 0;"
+     "minimize mean(xent(affine(train.x, W, b), train.y)) + norm2(w);"),
     "var W : f32[D, C] = uniform(-0.1, 0.1); minimize mean(xent(train.x @ W, train.y)) + norm2(w);",
     "var W : f32[C, D] = normal(0.01); minimize sum(W[train.y] * train.x) + norm2(w);",
     "var a : f32[N] = 0; minimize mean(sigmoid(a) * (train.x @ w - train.z)^2);",
