@@ -46,7 +46,8 @@ static void begin(Emit *e, Unit *u, const Func *f, const Kernel *k) {
 static bool unaliased(const Emit *e, int i) {
   for (int j = 0; j < e->nparam; j++) {
     if (j == i || !(e->param[i].store || e->param[j].store)) continue;
-    if (cg_overlap(e->param[i].s, e->param[j].s)) return false;
+    const Storage *a = e->param[i].s, *b = e->param[j].s;
+    if (cg_overlap(a, b) || emit_byte(a) == emit_byte(b)) return false; /* equal: one is empty */
   }
   return true;
 }
