@@ -7,6 +7,7 @@
         objective; for all variables, or a spread of SAMPLES of them.
    The results go to outputs k.check.method, k.check.dense, k.check.fd (at k.check.index) and k.check.residual. Middle
    levels are solved by gradients that were checked just before, so by induction all of them are. */
+#include <math.h>
 #include <string.h>
 
 #include "passes/calculus.h"
@@ -73,8 +74,10 @@ static Node *flat_expressions(Checker *k, Graph *g, Node *const *expr) {
 }
 
 typedef struct Settle {
-  Storage *r, *go, *jacobian; /* row j of jacobian: J e_j */
-  Func *residual, *step, *start;
+  Storage *r, *jacobian; /* row j of jacobian: J e_j */
+  Storage *inverse;      /* of J */
+  Storage *go, *better, *size; /* the last step was larger than rounding; and smaller than the one before; its norm^2 */
+  Func *residual, *step, *start, *invert;
   Stmt *linearize; /* one loop over the columns */
 } Settle;
 
@@ -127,12 +130,27 @@ static void emit_linearize(Checker *k, Settle *s, Node *const *leaf, Node *const
   arena_free(scratch);
 }
 
-/* One Newton step with the Jacobian at hand; go: the step was larger than rounding. */
+/* (J + e I)^-1, once a linearization: the chord steps of the differences then cost a product each. With e = 1e-8 of J's
+   root mean square singular value, directions that no equation sees (a softmax's bias) stay put, and the others lose
+   next to nothing of Newton's speed. */
+static void emit_invert(Checker *k, Settle *s) {
+  Func *f = s->invert = func(k, "invert");
+  Graph *g = f->graph;
+  Node *j = ir_transpose(g, storage_read(g, s->jacobian), (int64_t[]){1, 0});
+  Type square = type_with(j->type, DT_I32);
+  Node *unit = ir_cast(g, ir_eq(g, ir_iota(g, square, 0), ir_iota(g, square, 1)), j->type.dtype);
+  Node *mean = ir_mul(g, ir_dot(g, j, j), number(k, g, 1 / (double)k->n));
+  Node *e = ir_mul(g, ir_sqrt(g, mean), number(k, g, 1e-8));
+  Node *damped = ir_add(g, j, ir_mul(g, ir_fill(g, e, j->type), unit));
+  func_result(k->p, f, ir_solve(g, damped, unit), s->inverse, NULL);
+}
+
+/* One Newton step with the Jacobian at hand. Steps below 1e-11 of the unknowns are rounding of the solve. */
 static void emit_newton(Checker *k, Settle *s, Node *const *leaf, int n) {
   Func *f = s->step = func(k, "step");
   Graph *g = f->graph;
-  Node *j = ir_transpose(g, storage_read(g, s->jacobian), (int64_t[]){1, 0});
-  Node *delta = ir_solve(g, j, storage_read(g, s->r)), *size = NULL;
+  Node *r = ir_reshape(g, storage_read(g, s->r), 2, (int64_t[]){k->n, 1}), *size = NULL;
+  Node *delta = ir_flatten(g, ir_matmul(g, storage_read(g, s->inverse), r, false, false));
   int64_t at = 0;
   for (int i = 0; i < n; i++) {
     Node *z = ir_param(g, leaf[i]->attr.sym, leaf[i]->type);
@@ -140,10 +158,16 @@ static void emit_newton(Checker *k, Settle *s, Node *const *leaf, int n) {
     func_result(k->p, f, moved, program_find(k->p, leaf[i]->attr.sym), NULL);
     size = ir_plus(g, size, ir_dot(g, moved, moved));
   }
-  Node *limit = ir_mul(g, number(k, g, 1e-28), ir_add(g, size, number(k, g, 1)));
-  func_result(k->p, f, ir_lt(g, limit, ir_dot(g, delta, delta)), s->go, NULL);
+  Node *limit = ir_mul(g, number(k, g, 1e-22), ir_add(g, size, number(k, g, 1)));
+  Node *step = ir_dot(g, delta, delta), *go = ir_lt(g, limit, step);
+  func_result(k->p, f, go, s->go, NULL);
+  func_result(k->p, f, ir_and(g, go, ir_lt(g, step, storage_read(g, s->size))), s->better, NULL);
+  func_result(k->p, f, step, s->size, NULL);
   s->start = func(k, "start");
-  func_result(k->p, s->start, ir_const(s->start->graph, s->go->type, 1), s->go, NULL);
+  g = s->start->graph;
+  func_result(k->p, s->start, ir_const(g, s->go->type, 1), s->go, NULL);
+  func_result(k->p, s->start, ir_const(g, s->go->type, 1), s->better, NULL);
+  func_result(k->p, s->start, number(k, g, INFINITY), s->size, NULL);
 }
 
 static Settle emit_settle(Checker *k) {
@@ -155,23 +179,31 @@ static Settle emit_settle(Checker *k) {
   gather_expressions(k, leaf, eq);
   s.r = named(k, ST_TEMP, vector_of(k, k->n), "r");
   s.go = named(k, ST_TEMP, type_scalar(DT_BOOL), "go");
-  s.jacobian = named(k, ST_TEMP, type_make(program_float(k->p), 2, (int64_t[]){k->n, k->n}), "jacobian");
+  s.better = named(k, ST_TEMP, type_scalar(DT_BOOL), "better");
+  s.size = named(k, ST_TEMP, type_scalar(program_float(k->p)), "size");
+  Type square = type_make(program_float(k->p), 2, (int64_t[]){k->n, k->n});
+  s.jacobian = named(k, ST_TEMP, square, "jacobian");
+  s.inverse = named(k, ST_TEMP, square, "inverse");
   s.residual = func(k, "residual");
   func_result(k->p, s.residual, flat_expressions(k, s.residual->graph, eq), s.r, NULL);
   emit_linearize(k, &s, leaf, eq, total);
+  emit_invert(k, &s);
   emit_newton(k, &s, leaf, total);
   arena_free(scratch);
   return s;
 }
 
-/* go = true; while go: [linearize;] residual; step. */
+/* go = true; while go: [linearize; invert;] residual; step. The chord method ends as well when steps no longer shrink. */
 static void push_settle(Checker *k, Stmt ***tail, const Settle *s, bool newton) {
   push_call(k, tail, s->start);
   Stmt *loop = stmt_new(k->p, STMT_WHILE);
-  loop->cond = s->go;
+  loop->cond = newton ? s->go : s->better;
   loop->count = newton ? NEWTON_ROUNDS : CHORD_ROUNDS;
   Stmt **body = &loop->body;
-  if (newton) push(&body, arena_dup(k->p->arena, s->linearize, sizeof *s->linearize));
+  if (newton) {
+    push(&body, arena_dup(k->p->arena, s->linearize, sizeof *s->linearize));
+    push_call(k, &body, s->invert);
+  }
   push_call(k, &body, s->residual);
   push_call(k, &body, s->step);
   push(tail, loop);
