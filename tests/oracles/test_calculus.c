@@ -298,6 +298,152 @@ static void optional_passes_change_nothing(void **state) {
   check_random(4, .03, 2, 1e-7, true);
 }
 
+/* ---- quadratics in closed form, by elimination: independent of any derivative rule.
+   Over the vector v of all variables g_k = 1/2 v'Gv + b'v, with G and b from values of g_k (differences are exact). With
+   the responses of the levels below put in, level k answers z_k = T v + c in the variables not below it. */
+
+enum { MAX_V = MAX_LEVELS * MAX_DIM };
+
+typedef struct Quadratic {
+  int n, start[MAX_LEVELS + 1];
+  double t[MAX_V][MAX_V], c[MAX_V]; /* responses of the levels solved so far: v_i = t_i v + c_i */
+  double hessian[MAX_V][MAX_V], gradient[MAX_V];
+} Quadratic;
+
+static double objective_at(Problem *q, const Quadratic *w, int k, const double *v) {
+  for (int i = 0; i < q->b.p->nlevel; i++) memcpy(variables(q, i), v + w->start[i], sizeof *v * (size_t)size_of(q, i));
+  interp_call(q->interp, q->b.p->level[k]->objective);
+  return *interp_at(q->interp, q->b.p->level[k]->loss->name);
+}
+
+static void measure(Problem *q, Quadratic *w, int k) {
+  double v[MAX_V] = {0}, f0 = objective_at(q, w, k, v), fi[MAX_V];
+  for (int i = 0; i < w->n; i++) {
+    v[i] = 1;
+    double up = objective_at(q, w, k, v);
+    v[i] = -1;
+    double down = objective_at(q, w, k, v);
+    v[i] = 0;
+    w->gradient[i] = (up - down) / 2;
+    w->hessian[i][i] = up + down - 2 * f0;
+    fi[i] = up;
+  }
+  for (int i = 0; i < w->n; i++)
+    for (int j = 0; j < i; j++) {
+      v[i] = v[j] = 1;
+      w->hessian[i][j] = w->hessian[j][i] = objective_at(q, w, k, v) - fi[i] - fi[j] + f0;
+      v[i] = v[j] = 0;
+    }
+}
+
+static bool is_below(Problem *q, int k, int variable, const Quadratic *w) {
+  for (int i = 0; i < k; i++)
+    if (variable >= w->start[i] && variable < w->start[i + 1])
+      return level_is_above(q->b.p->level[k], q->b.p->level[i]);
+  return false;
+}
+
+/* The map v_rest -> v with the variables below k eliminated: solves (I - T_bb) v_b = T_br v_r + c_b. */
+static void eliminate(Problem *q, const Quadratic *w, int k, double m[][MAX_V], double *shift) {
+  static double a[MAX_V][MAX_V], inverse[MAX_V][MAX_V];
+  for (int i = 0; i < w->n; i++)
+    for (int j = 0; j < w->n; j++)
+      a[i][j] = (i == j) - (is_below(q, k, i, w) && is_below(q, k, j, w) ? w->t[i][j] : 0);
+  invert(w->n, a, inverse);
+  for (int i = 0; i < w->n; i++) {
+    shift[i] = 0;
+    for (int j = 0; j < w->n; j++) {
+      m[i][j] = 0;
+      for (int l = 0; l < w->n; l++) {
+        double right = is_below(q, k, l, w) ? (is_below(q, k, j, w) ? 0 : w->t[l][j]) : l == j && !is_below(q, k, j, w);
+        m[i][j] += inverse[i][l] * right;
+      }
+      shift[i] += inverse[i][j] * (is_below(q, k, j, w) ? w->c[j] : 0);
+    }
+  }
+}
+
+/* Turns g_k into the function of the variables not below k, then solves it for z_k. */
+static void respond(Problem *q, Quadratic *w, int k) {
+  static double m[MAX_V][MAX_V], gm[MAX_V][MAX_V], h[MAX_V][MAX_V], block[MAX_V][MAX_V], inverse[MAX_V][MAX_V];
+  double shift[MAX_V], r[MAX_V], b[MAX_V];
+  measure(q, w, k);
+  eliminate(q, w, k, m, shift);
+  for (int i = 0; i < w->n; i++) {
+    r[i] = w->gradient[i];
+    for (int j = 0; j < w->n; j++) {
+      r[i] += w->hessian[i][j] * shift[j];
+      gm[i][j] = 0;
+      for (int l = 0; l < w->n; l++) gm[i][j] += w->hessian[i][l] * m[l][j];
+    }
+  }
+  for (int i = 0; i < w->n; i++) {
+    b[i] = 0;
+    for (int l = 0; l < w->n; l++) b[i] += m[l][i] * r[l];
+    for (int j = 0; j < w->n; j++) {
+      h[i][j] = 0;
+      for (int l = 0; l < w->n; l++) h[i][j] += m[l][i] * gm[l][j];
+    }
+  }
+  memcpy(w->hessian, h, sizeof h);
+  memcpy(w->gradient, b, sizeof b);
+  int s = w->start[k], n = w->start[k + 1] - s;
+  for (int i = 0; i < n; i++)
+    for (int j = 0; j < n; j++) block[i][j] = h[s + i][s + j];
+  invert(n, block, inverse);
+  for (int i = 0; i < n; i++) {
+    w->c[s + i] = 0;
+    for (int j = 0; j < w->n; j++) w->t[s + i][j] = 0;
+    for (int l = 0; l < n; l++) {
+      w->c[s + i] -= inverse[i][l] * b[s + l];
+      for (int j = 0; j < w->n; j++)
+        if (j < s || j >= s + n) w->t[s + i][j] -= inverse[i][l] * h[s + l][j];
+    }
+  }
+}
+
+static void random_quadratics_in_closed_form(void **state) {
+  (void)state;
+  int done = 0, levels[MAX_LEVELS + 1] = {0};
+  for (uint64_t seed = 1; done < 24 && seed < 400; seed++) {
+    int n = 3 + (int)(seed % 4);
+    Problem q = {.b = random_program(seed * 31, n, 0)};
+    bool ok = prepare(&q, seed % 2);
+    static Quadratic w;
+    w = (Quadratic){0};
+    for (int k = 0; ok && k < n; k++) w.start[k + 1] = w.n = w.start[k] + size_of(&q, k);
+    double x[MAX_V];
+    for (int k = 0; ok && k < n; k++) memcpy(x + w.start[k], variables(&q, k), sizeof *x * (size_t)size_of(&q, k));
+    for (int k = 0; ok && k < n - 1; k++) respond(&q, &w, k);
+    if (ok) {
+      static double m[MAX_V][MAX_V];
+      double shift[MAX_V], g[MAX_DIM], norm = 0, error = 0;
+      eliminate(&q, &w, n - 1, m, shift);
+      for (int i = 0; i < w.start[n - 1]; i++) {
+        x[i] = shift[i];
+        for (int j = w.start[n - 1]; j < w.n; j++) x[i] += m[i][j] * x[j];
+      }
+      respond(&q, &w, n - 1);
+      for (int i = 0; i < size_of(&q, n - 1); i++) {
+        int row = w.start[n - 1] + i;
+        g[i] = w.gradient[row];
+        for (int j = w.start[n - 1]; j < w.n; j++) g[i] += w.hessian[row][j] * x[j];
+      }
+      for (int k = 0; k < n; k++) memcpy(variables(&q, k), x + w.start[k], sizeof *x * (size_t)size_of(&q, k));
+      const double *got = gradient_of(&q, n - 1);
+      for (int i = 0; i < size_of(&q, n - 1); i++) {
+        error = fmax(error, fabs(got[i] - g[i]));
+        norm = fmax(norm, fabs(g[i]));
+      }
+      if (!(error <= 1e-10 * norm)) fail_msg("seed %d: error %g of %g", (int)seed, error, norm);
+      done++;
+      levels[n]++;
+    }
+    finish(&q);
+  }
+  for (int n = 3; n <= MAX_LEVELS; n++) assert_true(levels[n] > 0);
+}
+
 /* ---- the third-order trilevel problem of the design's oracles */
 
 static Build third_order(double x) {
@@ -425,6 +571,7 @@ static void games_are_errors(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(third_order_terms_are_exact),  cmocka_unit_test(random_quadratic_dags),
+      cmocka_unit_test(random_quadratics_in_closed_form),
       cmocka_unit_test(random_nonlinear_dags),        cmocka_unit_test(optional_passes_change_nothing),
       cmocka_unit_test(check_grad_agrees),
       cmocka_unit_test(missing_path_is_an_error),     cmocka_unit_test(games_are_errors),
