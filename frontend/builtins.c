@@ -187,7 +187,7 @@ static bool axis_of(Ops *o, Call *c, Value v, const AstExpr *e, Value x, int *ou
     ops_error(o, at, "E0231", "an axis is an integer known in advance");
     return false;
   }
-  Diag *d = ops_error(o, at, "E0205", "%s has no axis %d", value_str(o, x), (int)v.num);
+  Diag *d = ops_error(o, at, "E0205", "%s has no axis %.17g", value_str(o, x), v.num);
   if (x.span.hi) diag_label(o->diags, d, x.span, "%s", value_str(o, x));
   return false;
 }

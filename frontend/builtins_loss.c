@@ -43,7 +43,8 @@ static Value xent_index(Ops *o, Call *c, Value z, Value y) {
   Value picked = sum_last(o, v_select(o, v_one_hot_mask(o, y, n), z, value_int(o, 0)));
   Value loss = v_sub(o, v_logsumexp(o, z, &last, 1, false), picked);
   if (!ignore) return loss;
-  return v_select(o, v_compare(o, OP_eq, y, value_int(o, (int64_t)skip)), value_int(o, 0), loss);
+  return v_select(o, v_compare(o, OP_eq, y, v_cast(o, value_float(o, skip), DT_I32)),
+                  value_int(o, 0), loss);
 }
 
 static Value fn_xent(Ops *o, Call *c) {

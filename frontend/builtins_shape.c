@@ -167,6 +167,10 @@ static Value fn_roll(Ops *o, Call *c) {
   double shift;
   int axis;
   if (x.bad || !call_number(o, c, 1, &shift) || !call_axis(o, c, 2, x, &axis)) return value_bad();
+  if (shift != floor(shift) || fabs(shift) > 1e12) {
+    ops_error(o, c->source[1]->span, "E0231", "%s shifts by a whole number", o->what);
+    return value_bad();
+  }
   SDim n = x.type.dim[axis], zero = dim_int(o->arena, 0),
        s = dim_int(o->arena, (int64_t)fabs(shift));
   if (n.value >= 0 && n.value > 0)

@@ -73,6 +73,10 @@ static const char *operand(Arena *a, const char *text, bool tight) {
   return composed ? arena_printf(a, "(%s)", text) : text;
 }
 
+/* Beyond this everything is too large, and longer texts help nobody. */
+static const int64_t most = (int64_t)1 << 61;
+enum { LONGEST_TEXT = 80 };
+
 static SDim compose(Arena *a, uint64_t key, int64_t value, const char *fmt_op, SDim x, SDim y) {
   SDim r = {key, value, NULL};
   if (dim_is_int(r)) return dim_int(a, value);
@@ -82,16 +86,24 @@ static SDim compose(Arena *a, uint64_t key, int64_t value, const char *fmt_op, S
   else
     r.text = arena_printf(a, "%s%s%s", operand(a, x.text, false), fmt_op,
                           operand(a, y.text, fmt_op[0] != '*'));
+  if (strlen(r.text) > LONGEST_TEXT) r.text = "(..)";
   return r;
 }
+
+static int64_t product(int64_t x, int64_t y) {
+  int64_t r;
+  return __builtin_mul_overflow(x, y, &r) || r > most ? most : r;
+}
+
+static int64_t sum(int64_t x, int64_t y) { return x > most - y ? most : x + y; }
 
 static bool known(SDim x, SDim y) { return x.value >= 0 && y.value >= 0; }
 
 SDim dim_add(Arena *a, SDim x, SDim y) {
   if (dim_is(x, 0)) return y;
   if (dim_is(y, 0)) return x;
-  return compose(a, field_add(x.key, y.key), known(x, y) ? x.value + y.value : DIM_UNKNOWN, "+", x,
-                 y);
+  return compose(a, field_add(x.key, y.key), known(x, y) ? sum(x.value, y.value) : DIM_UNKNOWN, "+",
+                 x, y);
 }
 
 SDim dim_sub(Arena *a, SDim x, SDim y) {
@@ -104,8 +116,8 @@ SDim dim_sub(Arena *a, SDim x, SDim y) {
 SDim dim_mul(Arena *a, SDim x, SDim y) {
   if (dim_is(x, 1)) return y;
   if (dim_is(y, 1)) return x;
-  return compose(a, field_mul(x.key, y.key), known(x, y) ? x.value * y.value : DIM_UNKNOWN, "*", x,
-                 y);
+  return compose(a, field_mul(x.key, y.key), known(x, y) ? product(x.value, y.value) : DIM_UNKNOWN,
+                 "*", x, y);
 }
 
 SDim dim_div(Arena *a, SDim x, SDim y, bool *exact) {

@@ -117,5 +117,9 @@ const Explanation explain_names[] = {
      "A fn is an expression with parameters, and is put in place of each call. Calls\n"
      "of itself, directly or through others, would never end.\n",
      "fn fact(n : f32) -> f32 = n * fact(n - 1);\n", "fn twice(n : f32) -> f32 = 2 * n;\n"},
+    {"E0112", "functions expand too far",
+     "Each call of a fn is replaced by its expression. Here that would never fit into\n"
+     "memory: fns call each other too deeply, or too many times.\n",
+     NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

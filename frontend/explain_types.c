@@ -97,9 +97,15 @@ const Explanation explain_types[] = {
      "fn both(x : f32[2], y : f32[3]) -> f32[2] = add(x, y);\n",
      "fn add(x : f32[N], y : f32[N]) -> f32[N] = x + y;\n"
      "fn both(x : f32[2], y : f32[2]) -> f32[2] = add(x, y);\n"},
+    {"E0219", "a number does not fit i32",
+     "An i32 holds the integers of about plus or minus 2.1e9. Larger numbers need a\n"
+     "float.\n",
+     "fn far(x : i32[N]) -> i32[N] = x + 3000000000;\n",
+     "fn far(x : i32[N]) -> f32[N] = f32(x) + 3000000000;\n"},
     {"E0220", "a size does not divide", "In a size, `/` is exact. `div` rounds down.\n",
      "dim D = 7, H = 2, K = D / H;\n", "dim D = 8, H = 2, K = D / H;\n"},
-    {"E0221", "an impossible size", "A size is negative, or far too large.\n",
+    {"E0221", "an impossible size",
+     "A size is negative, or far too large; or a tensor would have over 2^40 elements.\n",
      "dim D = 3, K = D - 4;\n", "dim D = 5, K = D - 4;\n"},
     {"E0222", "this is no size",
      "A size is made of integers, dims and consts that are integers, by + - * / div\n"

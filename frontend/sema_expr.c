@@ -277,6 +277,16 @@ static Value call_builtin(Sema *s, const Builtin *b, const AstExpr *e) {
   return builtin_call(&s->ops, &c, v);
 }
 
+/* Functions of the language that this version lacks. */
+static bool is_planned(const char *name) {
+  static const char *const list[] = {
+      "index",    "batch",    "copy", "dropout", "attention", "rope",      "conv2d",
+      "max_pool", "avg_pool", "sort", "argsort", "top_k",     "batchnorm", "straight_through"};
+  for (size_t i = 0; i < sizeof list / sizeof *list; i++)
+    if (!strcmp(list[i], name)) return true;
+  return false;
+}
+
 Value sema_call(Sema *s, const AstExpr *e) {
   const AstExpr *f = e->a;
   if (f->kind == EX_ERROR) return value_bad();
@@ -290,6 +300,8 @@ Value sema_call(Sema *s, const AstExpr *e) {
   if (y && y->kind == SYM_MODULE) return value_bad();
   const Builtin *b = builtin_find(f->text);
   if (!y && b) return call_builtin(s, b, e);
+  if (!y && is_planned(f->text))
+    return no_value(s, f, "E0110", arena_printf(s->arena, "`%s` is not offered", f->text));
   Diag *d;
   if (y ||
       (s->env.level && (level_var(s->env.level, f->text) || level_let(s->env.level, f->text)))) {
@@ -322,11 +334,32 @@ static Value evaluate(Sema *s, const AstExpr *e) {
   }
 }
 
+/* More is no program but a mistake, and would exhaust the stack or the memory. */
+static const int64_t most_elements = (int64_t)1 << 40;
+enum { DEEPEST = 4000 };
+
+static bool too_large(Sema *s, const AstExpr *e, const Value *v) {
+  int64_t n = 1;
+  for (int i = 0; !v->bad && i < v->type.rank; i++) {
+    int64_t d = v->type.dim[i].value;
+    if (d < 0 || d == 0) return false;
+    n = d > most_elements / n ? most_elements + 1 : n * d;
+    if (n <= most_elements) continue;
+    ops_error(&s->ops, e->span, "E0221", "a tensor of type %s is too large",
+              stype_str(&s->ops, v->type));
+    return true;
+  }
+  return false;
+}
+
 Value sema_expr(Sema *s, const AstExpr *e) {
   if (!e) return value_bad();
+  if (s->depth >= DEEPEST) return no_value(s, e, "E0112", "fns call each other too deeply");
+  s->depth++;
   Value v = evaluate(s, e);
+  s->depth--;
   v.span = e->span;
-  return v;
+  return too_large(s, e, &v) ? value_bad() : v;
 }
 
 bool sema_number(Sema *s, const AstExpr *e, Value *out) {

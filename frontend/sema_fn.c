@@ -5,6 +5,8 @@
 
 #include "frontend/sema_internal.h"
 
+enum { MOST_CALLS = 100000 };
+
 static bool is_ellipsis(const AstExpr *e) { return e->kind == EX_RANGE && !e->a && !e->b; }
 
 static Local *find_local(Local *list, const char *name) {
@@ -244,6 +246,12 @@ Value sema_call_fn(Sema *s, Symbol *fn, const AstExpr *e) {
   if (fn->progress == IN_PROGRESS) {
     Diag *d = diag_error(s->diags, e->a->span, "E0111", "`%s` calls itself", fn->name);
     diag_note(s->diags, d, "a fn is an expression with parameters; recursion would never end");
+    return value_bad();
+  }
+  if (++s->ncall > MOST_CALLS) {
+    if (s->ncall == MOST_CALLS + 1)
+      ops_error(&s->ops, e->span, "E0112",
+                "the fns of this program expand to over 100000 calls");
     return value_bad();
   }
   int n = 0;

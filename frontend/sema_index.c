@@ -18,8 +18,8 @@ static bool position(Sema *s, const AstExpr *e, SDim size, SDim *out) {
     *out = dim_sub(s->arena, size, back);
     if (size.value >= 0 && size.value < back.value) out->value = -1;
     if (size.value < 0 || size.value >= back.value) return true;
-    ops_error(&s->ops, e->span, "E0208", "index %d is out of range: the axis has size %lld",
-              (int)v.num, (long long)size.value);
+    ops_error(&s->ops, e->span, "E0208", "index %.17g is out of range: the axis has size %lld",
+              v.num, (long long)size.value);
     return false;
   } else if (!sema_size(s, e, out)) {
     return false;

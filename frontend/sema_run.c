@@ -73,8 +73,9 @@ static void read_report(Sema *s, const AstExpr *e, int64_t *every, bool *csv) {
     return;
   }
   if (!sema_number(s, a->value, &v)) return;
-  *every = (int64_t)v.num;
-  if (v.num < 1 || v.num != floor(v.num))
+  if (v.num >= 1 && v.num < 1e15 && v.num == floor(v.num))
+    *every = (int64_t)v.num;
+  else
     diag_error(s->diags, a->value->span, "E0525", "reports come every 1, 2, ... steps");
 }
 

@@ -181,7 +181,7 @@ bool sema_dim(Sema *s, Symbol *y) {
     y->dim = dim_named(y->name, y->bound_by ? y->dim.value : DIM_UNKNOWN);
   s->env = env;
   if (ok && dim_is_int(y->dim)) y->pinned = true;
-  if (y->pinned) y->dim.text = y->name;
+  y->dim.text = y->name;
   if (y->progress == IN_PROGRESS) y->progress = ok ? DONE : FAILED;
   return y->progress == DONE;
 }

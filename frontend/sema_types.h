@@ -151,6 +151,7 @@ typedef struct Sema {
   SLevel *top;
   int64_t seed, report_every, stream;
   bool csv;
+  int depth, ncall; /* of expressions inside of fns inside of ...; of fns evaluated */
   uint64_t fresh;
   bool complete;  /* all sizes are known */
   bool missing;   /* a data file is absent */

@@ -91,6 +91,11 @@ static Value with(Value v, SType t, Node *node) {
 
 static Value literal(Ops *o, Value x, SType t) {
   Type c;
+  if (t.dtype == DT_I32 && !isnan(x.num) && !(fabs(x.num) <= 2147483647)) {
+    ops_error(o, x.span.hi ? x.span : o->at, "E0219", "%.17g does not fit i32", x.num);
+    return value_bad();
+  }
+  if (t.dtype == DT_I32) x.num = trunc(x.num);
   Node *n = !isnan(x.num) && stype_concrete(t, &c) ? ir_const(o->g, c, x.num) : NULL;
   return with(x, t, n);
 }
@@ -229,16 +234,20 @@ Value v_map2(Ops *o, Op op, Value a, Value b) {
 }
 
 /* Both literals: the result is one, so that sizes and settings are computed exactly. */
+/* An integer as far as doubles hold them exactly; a number without fraction beyond. */
+static Value integer(Ops *o, double x) {
+  if (isnan(x)) return (Value){.lit = LIT_INT, .num = x, .type = stype_scalar(DT_I32)};
+  return fabs(x) < 9e15 ? value_int(o, (int64_t)x) : value_float(o, x);
+}
+
 static bool fold(Ops *o, char op, Value a, Value b, Value *out) {
   if (a.bad || b.bad || !a.lit || !b.lit) return false;
   double x = a.num, y = b.num;
   double r = op == '+' ? x + y : op == '-' ? x - y : op == '*' ? x * y : x / y;
-  bool integer = a.lit == LIT_INT && b.lit == LIT_INT && op != '/';
   *out = value_float(o, r);
-  if (!integer) return true;
-  *out = isnan(r) ? (Value){.lit = LIT_INT, .num = r, .type = stype_scalar(DT_I32)}
-                  : value_int(o, (int64_t)r);
-  if (!a.sized || !b.sized || (!isnan(r) && r < 0)) return true;
+  if (a.lit != LIT_INT || b.lit != LIT_INT || op == '/') return true;
+  *out = integer(o, r);
+  if (!a.sized || !b.sized || out->lit != LIT_INT || (!isnan(r) && r < 0)) return true;
   out->sized = true;
   out->size = op == '+'   ? dim_add(o->arena, a.size, b.size)
               : op == '-' ? dim_sub(o->arena, a.size, b.size)
@@ -249,8 +258,7 @@ static bool fold(Ops *o, char op, Value a, Value b, Value *out) {
 Value v_neg(Ops *o, Value x) {
   if (x.bad) return x;
   if (x.lit == LIT_FLOAT) return value_float(o, -x.num);
-  if (x.lit == LIT_INT && !isnan(x.num)) return value_int(o, (int64_t)-x.num);
-  if (x.lit == LIT_INT) return (Value){.lit = LIT_INT, .num = NAN, .type = x.type};
+  if (x.lit == LIT_INT) return integer(o, -x.num);
   if (x.type.dtype != DT_BOOL) return v_map1(o, OP_neg, x);
   return v_float(o, x);
 }
@@ -300,7 +308,7 @@ static Value integer_op(Ops *o, Op op, Value a, Value b) {
     return value_size(o, op == OP_idiv ? dim_intdiv(o->arena, a.size, b.size)
                                        : dim_mod(o->arena, a.size, b.size));
   double q = floor(a.num / b.num);
-  return value_int(o, (int64_t)(op == OP_idiv ? q : a.num - q * b.num));
+  return integer(o, op == OP_idiv ? q : a.num - q * b.num);
 }
 
 Value v_intdiv(Ops *o, Value a, Value b) { return integer_op(o, OP_idiv, a, b); }
@@ -322,10 +330,9 @@ Value v_pow(Ops *o, Value a, Value b) {
   if (a.bad || b.bad) return value_bad();
   if (a.lit && b.lit) {
     double r = pow(a.num, b.num);
-    bool integer = a.lit == LIT_INT && b.lit == LIT_INT && (b.num >= 0 || isnan(b.num));
-    if (!integer) return value_float(o, r);
+    if (a.lit != LIT_INT || b.lit != LIT_INT || b.num < 0) return value_float(o, r);
     if (b.num >= 1 && b.num <= 16) return power(o, a, (int)b.num);
-    return isnan(r) ? (Value){.lit = LIT_INT, .num = r, .type = a.type} : value_int(o, (int64_t)r);
+    return integer(o, r);
   }
   if (b.lit && b.num == floor(b.num) && fabs(b.num) <= 16) {
     int n = (int)b.num;

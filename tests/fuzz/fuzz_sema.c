@@ -78,9 +78,13 @@ static Words split(Arena *a) {
 
 /* A word of the program, or a built-in; or the place is left empty. */
 static const char *draw(const Words *w, uint64_t *state) {
+  static const char *const extra[] = {"0",    "1",    "2",   "-1",       "99999999999", "1e300",
+                                      "1e-9", "4e18", "16",  "f64",      "..",          "zeros",
+                                      "ones", "bool", "i32", "keepdims", "iota ( N )"};
   switch (below(state, 8)) {
   case 0: return builtin_at((int)below(state, (size_t)builtin_count()))->name;
   case 1: return "";
+  case 2: return extra[below(state, sizeof extra / sizeof *extra)];
   default: return w->word[below(state, (size_t)w->n)];
   }
 }

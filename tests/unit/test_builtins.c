@@ -85,7 +85,7 @@ static Program *compile(Arena *a, const char *text) {
 
 /* All variables end to end, in a program's order. */
 typedef struct Point {
-  double x[MAX_ELEMENTS];
+  double x[MAX_ELEMENTS], seed, step;
   int n;
 } Point;
 
@@ -111,6 +111,8 @@ typedef struct Context {
 
 static const double *read_param(void *ctx, const Node *param) {
   const Context *c = ctx;
+  if (!strcmp(param->attr.sym, "seed")) return &c->at->seed;
+  if (!strcmp(param->attr.sym, "fit.count")) return &c->at->step;
   const char *name = strchr(param->attr.sym, '.') + 1;
   if (param->attr.sym[0] == 'd') {
     for (int i = 0; i < NFIELD; i++)
@@ -264,6 +266,26 @@ static double objective_of(const char *expr, int count, const Point *given) {
   return r;
 }
 
+/* Noise of its own each step, the same one within a step: rows still sum to 1. */
+static void test_noise(void **state) {
+  (void)state;
+  Arena *a = arena_new();
+  Program *p = compile(a, program_text(a, "gumbel_softmax(A, tau = 0.5)", 12));
+  Program *q = compile(a, program_text(a, "sum(gumbel_softmax(A, axis = 0), axis = 0)", 4));
+  assert_non_null(p);
+  assert_non_null(q);
+  Point first = start(p), later = first;
+  later.step = 1;
+  double x = value_at(p, p->level[0]->objective->result[0], first, 0, 0);
+  assert_true(isfinite(x));
+  assert_true(x == value_at(p, p->level[0]->objective->result[0], first, 0, 0));
+  assert_true(x != value_at(p, p->level[0]->objective->result[0], later, 0, 0));
+  double ones = cos(1) + cos(2) + cos(3) + cos(4);
+  assert_true(fabs(value_at(q, q->level[0]->objective->result[0], first, 0, 0) - ones) < 1e-12);
+  assert_true(check_derivatives(p, "gumbel_softmax(A)", p->level[0]->objective->result[0], &first));
+  arena_free(a);
+}
+
 static void test_hostile_points(void **state) {
   (void)state;
   Point huge = {.n = MAX_ELEMENTS}, zero = {.n = MAX_ELEMENTS};
@@ -299,6 +321,7 @@ int main(void) {
       cmocka_unit_test(test_values_and_derivatives),
       cmocka_unit_test(test_all_covered),
       cmocka_unit_test(test_reference),
+      cmocka_unit_test(test_noise),
       cmocka_unit_test(test_hostile_points),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -353,6 +353,21 @@ static const Wrong statements[] = {
     {"argmin fti via dense();\nminimize norm2(w);", "E0321@2"},
     {"argmin fit via dense();\nminimize norm2(w);", "E0320@2"},
     {"minimize norm2(net(w));", "E0101@2"},
+    {"minimize norm2(conv2d(w, w));", "E0110@2"},
+    {"minimize norm2(w) + mean(train.y + 3000000000);", "E0219@2"},
+    {"minimize sum(full(1, 2000000, 2000000)) + norm2(w);", "E0221@2"},
+    {"let w = 1;\nminimize norm2(w);", "E0102@2"},
+    {"var x : f32[D] = he_norml;\nminimize norm2(w + x);", "E0101@2"},
+    {"minimize sum(roll(w, 0.5));", "E0231@2"},
+    {"minimize sum(w, 0, 0);", "E0205@2"},
+    {"minimize sum(transpose(train.x, 0, 0)) + norm2(w);", "E0205@2"},
+    {"minimize sum(patchify(broadcast(w[0], 4, 6, 2), 4));", "E0220@2"},
+    {"minimize sum(pdist2(train.x, w));", "E0201@2"},
+    {"minimize sum(kl(w[0], w));", "E0202@2"},
+    {"minimize sum(max(w, w, axis = 0));", "E0230@2"},
+    {"minimize sum(concat(w, w > 0));", "E0211@2"},
+    {"minimize sum(segment_sum(train.x, train.y, 3)) + norm2(w);", "E0216@2"},
+    {"minimize max(w[0..0]);", "E0206@2"},
 };
 
 static void test_statements(void **state) {
