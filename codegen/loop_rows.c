@@ -7,7 +7,7 @@
 #include "codegen/kernel_c.h"
 #include "ir/op.h"
 
-enum { MAX_CHUNKS = 4096 };
+enum { MAX_CHUNKS = 4096, QUARTERS_FROM = 256, LIGHT = 16, CACHED = 1 << 20 };
 
 typedef struct Rows {
   Emit *e;
@@ -141,6 +141,48 @@ static void stage_loops(Rows *r, int stage, const Acc *acc, int nacc, const Kept
   }
 }
 
+/* Light sums over long rows would wait for one chain of additions: four quarters of the row go at once, each with
+   an accumulator of its own. Elements that are left over go to the first. Where the data come from memory
+   rather than from a cache, one stream is faster. */
+static bool in_quarters(const Rows *r, int stage, const Acc *acc, int nacc, int nkept) {
+  const Kernel *k = r->e->kernel;
+  const Group *g = &r->group[r->nkept];
+  int64_t elements = kernel_rows(k) * kernel_row_size(k);
+  if (r->ngroup != r->nkept + 1 || g->naxis != 1 || g->extent < QUARTERS_FROM || nkept || !nacc || nacc > 2)
+    return false;
+  if (k->flops > LIGHT * elements || k->bytes > CACHED) return false;
+  for (int i = 0; i < nacc; i++)
+    if (acc[i].a->node->op != OP_sum) return false;
+  for (int i = 0; i < k->nstore; i++)
+    if (r->store_stage[i] == stage) return false;
+  return true;
+}
+
+static void stage_quarters(Rows *r, const Acc *acc, int nacc) {
+  Emit *e = r->e;
+  const Group *g = &r->group[r->nkept];
+  int64_t quarter = g->extent / 4;
+  Acc all[8];
+  for (int q = 0; q < 4; q++)
+    for (int i = 0; i < nacc; i++) all[q * nacc + i] = q ? acc_declare(r, acc[i].a) : acc[i];
+  for (int tail = 0; tail < (g->extent % 4 ? 2 : 1); tail++) {
+    int v = cg_open_group(e, g);
+    const char *name = e->var[v].name;
+    Aff at = e->axis[g->axis[0]];
+    for (int q = 0; q < (tail ? 1 : 4); q++) {
+      e->axis[g->axis[0]] = aff_shift(at, q * quarter);
+      for (int i = 0; i < nacc; i++) acc_take(r, &all[q * nacc + i]);
+    }
+    emit_close(e, arena_printf(e->arena, "%sfor (%s %s = %lld; %s < %lld; %s++)",
+                               simd_clauses(r, all, (tail ? 1 : 4) * nacc), e->itype, name,
+                               (long long)(tail ? 4 * quarter : 0), name,
+                               (long long)(tail ? g->extent : quarter), name));
+  }
+  for (int i = 0; i < nacc; i++)
+    text_addf(emit_body(e), "%s = (%s + %s) + (%s + %s);\n", all[i].name, all[i].name,
+              all[nacc + i].name, all[2 * nacc + i].name, all[3 * nacc + i].name);
+}
+
 /* The stage over everything in chunks: partial results in arrays, combined in order. */
 static void stage_chunks(Rows *r, int stage, Acc *acc, int nacc, const Kept *kept, int nkept) {
   Emit *e = r->e;
@@ -202,6 +244,8 @@ static void stage(Rows *r, int number) {
   for (int i = 0; i < nacc; i++) acc[i] = acc_declare(r, acc[i].a);
   if (chunks)
     stage_chunks(r, number, acc, nacc, kept, nkept);
+  else if (in_quarters(r, number, acc, nacc, nkept))
+    stage_quarters(r, acc, nacc);
   else
     stage_loops(r, number, acc, nacc, kept, nkept, NULL, NULL);
   for (int i = 0; i < nacc; i++) {
