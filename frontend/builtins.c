@@ -1,5 +1,6 @@
-/* Built-in functions: puts the tables together, binds the arguments of a call to the parameters of
-   the signature, and gives the functions what they need to read their arguments. */
+/* Built-in functions: puts the tables together, binds the arguments of a call to the parameters
+   of the signature, and gives the functions what they need to read their arguments: numbers,
+   flags, sizes, axes, with the errors of each. */
 #include "frontend/builtins.h"
 
 #include <ctype.h>

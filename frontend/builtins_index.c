@@ -1,4 +1,5 @@
-/* Built-ins that read and write by index: gathers, scatters, segments, one-hot codes. */
+/* Built-ins that read and write by index: gathers, scatters, segments, one-hot codes. Indices
+   from data must be declared to fit; computed ones may miss, and then read NaN or write nothing. */
 #include <math.h>
 
 #include "frontend/builtins.h"

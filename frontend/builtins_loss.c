@@ -1,5 +1,6 @@
-/* Built-ins that compare predictions with what was wanted. All are safe where their textbook forms
-   overflow or take 0 log 0. */
+/* Built-ins that compare predictions with what was wanted: cross entropies, divergence,
+   contrastive loss, similarity. All are safe where their textbook forms overflow or take 0 log
+   0. */
 #include <math.h>
 
 #include "frontend/builtins.h"

@@ -1,4 +1,6 @@
-/* Built-ins of models: softmax and its kin, normalization, products, kernels, noise. */
+/* Built-ins of models: softmax and its kin, normalization, matrix products, kernel matrices,
+   noise. Those that exponentiate subtract the maximum first, as a constant, which changes no
+   derivative. */
 #include <math.h>
 
 #include "frontend/builtins.h"
@@ -31,7 +33,7 @@ static Value fn_log_softmax(Ops *o, Call *c) {
 }
 
 /* gumbel_softmax(x, tau = 1, axis = -1): Jang et al. 2017. softmax((x + g) / tau), g = -log(-log
- * u). */
+   u). */
 static Value fn_gumbel_softmax(Ops *o, Call *c) {
   Value x = as_float(o, c, 0);
   int axis;

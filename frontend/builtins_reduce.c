@@ -1,5 +1,5 @@
-/* Built-ins that reduce axes: sums, means, maxima, norms, each over all axes or over those named.
- */
+/* Built-ins that reduce axes: sums, means, maxima, norms, each over all axes or over those
+   named. Roots have derivative 0 where they are 0, so that a norm may start at the origin. */
 #include <math.h>
 
 #include "frontend/builtins.h"
@@ -42,8 +42,8 @@ Value v_safe_sqrt(Ops *o, Value x) {
   return v_select(o, some, root, zero);
 }
 
-/* x - stop(max x): softmax and its kin do not depend on the shift, so their derivatives are exact.
- */
+/* x - stop(max x): softmax and its kin do not depend on the shift, so their derivatives are
+   exact. */
 Value v_shift(Ops *o, Value x, const int *axes, int n, Value *top) {
   *top = v_stop(o, v_reduce_max(o, x, axes, n, true));
   return v_sub(o, x, *top);

@@ -1,4 +1,5 @@
-/* Built-ins that rearrange elements, join tensors, or make them from nothing. */
+/* Built-ins that rearrange elements, join tensors, or make them from nothing. Sizes among the
+   arguments are symbolic, so that what fits is known before any file is read. */
 #include <math.h>
 #include <string.h>
 
@@ -7,7 +8,7 @@
 static Value as_tensor(Ops *o, Call *c, int i) { return v_tensor(o, c->arg[i], o->flt); }
 
 /* The sizes that the rest of a call lists; one of them may be -1: whatever makes the product
- * `count`. */
+   `count`. */
 static bool read_sizes(Ops *o, Call *c, SDim count, bool wildcard, SDim *dim) {
   if (c->nrest > MAX_RANK) {
     ops_error(o, o->at, "E0204", "a tensor has at most %d axes", MAX_RANK);
@@ -233,8 +234,8 @@ static Value fn_eye(Ops *o, Call *c) {
   return v_cast(o, v_one_hot_mask(o, v_iota(o, t, 0), t.dim[0]), o->flt);
 }
 
-/* patchify(x, p): [.., H, W, C] -> [.., (H / p) * (W / p), p * p * C], patches and their pixels by
- * rows. */
+/* patchify(x, p): [.., H, W, C] -> [.., (H / p) * (W / p), p * p * C], patches and their pixels
+   by rows. */
 static Value fn_patchify(Ops *o, Call *c) {
   Value x = as_tensor(o, c, 0);
   SDim p, dim[MAX_RANK];

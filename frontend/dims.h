@@ -25,10 +25,10 @@ SDim dim_add(Arena *a, SDim x, SDim y);
 SDim dim_sub(Arena *a, SDim x, SDim y);
 SDim dim_mul(Arena *a, SDim x, SDim y);
 /* The exact quotient; when both values are known and y does not divide x (or is 0), *exact is
- * false. */
+   false. */
 SDim dim_div(Arena *a, SDim x, SDim y, bool *exact);
-/* floor(x / y), x mod y: opaque to the algebra unless both are plain integers. y's value must not
- * be 0. */
+/* floor(x / y), x mod y: opaque to the algebra unless both are plain integers. y's value must
+   not be 0. */
 SDim dim_intdiv(Arena *a, SDim x, SDim y);
 SDim dim_mod(Arena *a, SDim x, SDim y);
 bool dim_eq(SDim x, SDim y);

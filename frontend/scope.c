@@ -1,5 +1,5 @@
-/* The one namespace of a program: names to what they stand for, and the nearest name for misspelt
- * ones. */
+/* The one namespace of a program: from names to what they stand for, by hash; what may be
+   declared; the nearest name for misspelt ones; and the values that the command line sets. */
 #include <string.h>
 
 #include "frontend/builtins.h"
@@ -65,7 +65,7 @@ Symbol *scope_declare(Sema *s, SymKind kind, AstItem *item) {
 }
 
 /* Edit distance in which swapping neighbours counts once; names are short (the scanner limits
- * them). */
+   them). */
 static int distance(const char *a, const char *b) {
   int n = (int)strlen(a), m = (int)strlen(b);
   int row[3][AST_MAX_NAME + 2];

@@ -14,8 +14,8 @@ typedef struct SemaArray {
 
 typedef enum SemaProbe { SEMA_PROBE_OK, SEMA_PROBE_ABSENT, SEMA_PROBE_BAD } SemaProbe;
 
-/* A field that a data file is asked for: in a table of text, a matrix is made of several columns.
- */
+/* A field that a data file is asked for: in a table of text, a matrix is made of several
+   columns. */
 typedef struct SemaWant {
   const char *name;
   int rank;

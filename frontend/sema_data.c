@@ -1,5 +1,6 @@
-/* Data sources: their fields, the sizes that their files bind, and whether files and fields agree.
- */
+/* Data sources: what their declarations say, the arrays that the prober finds in their files,
+   the sizes that these bind, and whether files and fields agree. Files that are absent leave
+   sizes unknown, and everything that names alone decide is checked all the same. */
 #include <math.h>
 #include <string.h>
 

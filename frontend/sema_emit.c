@@ -1,5 +1,6 @@
 /* From what was analysed to the Program that passes read: storages, functions, levels, sources,
-   metrics of the chosen run. Only what the run reads is in it. */
+   metrics of the chosen run. What the graphs read says what is in it: data, consts and counters
+   that nothing reads are left out. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

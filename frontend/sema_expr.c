@@ -1,5 +1,6 @@
 /* Expressions: one walk types and lowers. Every name, operator and call becomes a value with a
-   symbolic type and, where all sizes are known, a node of the graph at hand. */
+   symbolic type and, where all sizes are known, a node of the graph at hand. A value that an
+   error has been reported about is silent from then on. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,8 +19,8 @@ static Value read_storage(Sema *s, const char *storage, SType t) {
   return value_new(t, stype_concrete(t, &c) ? ir_param(s->ops.g, storage, c) : NULL);
 }
 
-/* The build fixes what sizes and settings are made of: analysis starts over with this const baked
- * in. */
+/* The build fixes what sizes and settings are made of: analysis starts over with this const
+   baked in. */
 static void bake(Sema *s, Symbol *y) {
   if (y->baked) return;
   y->baked = true;

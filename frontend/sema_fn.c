@@ -1,6 +1,6 @@
-/* Functions. A fn is checked once at its definition with sizes unlike any others, and evaluated
-   anew at every call with the sizes of the arguments: generic sizes and `..` are bound by matching.
- */
+/* Functions. A fn is checked once at its definition, with sizes unlike any others, and evaluated
+   anew at every call with the sizes of the arguments: generic sizes and `..` are bound by
+   matching. The graph never sees a function. */
 #include <string.h>
 
 #include "frontend/sema_internal.h"
@@ -162,8 +162,8 @@ static bool match_param(Sema *s, Symbol *fn, const AstParam *p, Value *v) {
   return !why;
 }
 
-/* Matches all arguments, then compares sizes that are not bound by matching: numbers, dims, `2*I`.
- */
+/* Matches all arguments, then compares sizes that are not bound by matching: numbers, dims,
+   `2*I`. */
 static bool bind_params(Sema *s, Symbol *fn, Value *v) {
   int i = 0;
   SType want;
@@ -250,8 +250,7 @@ Value sema_call_fn(Sema *s, Symbol *fn, const AstExpr *e) {
   }
   if (++s->ncall > MOST_CALLS) {
     if (s->ncall == MOST_CALLS + 1)
-      ops_error(&s->ops, e->span, "E0112",
-                "the fns of this program expand to over 100000 calls");
+      ops_error(&s->ops, e->span, "E0112", "the fns of this program expand to over 100000 calls");
     return value_bad();
   }
   int n = 0;

@@ -1,5 +1,6 @@
 /* Indexing: x[i, a..b, .., index]. Numbers drop their axis, ranges slice it, i32 tensors gather
-   along it, and `..` stands for all axes that are not mentioned. */
+   along it, and `..` stands for all axes that are not mentioned. What data index must have been
+   declared to fit. */
 #include <math.h>
 
 #include "frontend/builtins.h"

@@ -1,4 +1,6 @@
-/* Initial values: `zeros`, `ones`, a number or expression, or draws from a distribution. */
+/* Initial values of variables, into the graph of a level's init function: `zeros`, `ones`, a
+   number or expression, or draws from a distribution, each from a stream of its own and scaled
+   by the variable's shape where the scheme says so. */
 #include <math.h>
 #include <string.h>
 

@@ -1,5 +1,6 @@
-/* What levels declare: variables, objective, edges, optimizer, metrics; which level stands above
- * which. */
+/* What levels declare: variables, lets, objective, edges, optimizer, metrics; and which level
+   stands above which. Expressions are not looked at here, but for settings and bounds, which are
+   numbers known in advance. */
 #include <string.h>
 
 #include "frontend/sema_internal.h"

@@ -1,4 +1,6 @@
-/* The expressions of a level: initial values, objective and metrics, each into its own graph. */
+/* The expressions of a level, each into its own graph: initial values, the objective, metrics.
+   Lets are put in place wherever they are used, one node a graph, and are checked even where
+   nothing uses them. */
 #include "frontend/sema_internal.h"
 
 static void enter(Sema *s, SLevel *l, Graph *g) {
@@ -10,7 +12,7 @@ static void enter(Sema *s, SLevel *l, Graph *g) {
 }
 
 /* A let is evaluated once in every graph that uses it; what is wrong with it is said the first
- * time. */
+   time. */
 Value sema_let(Sema *s, SLevel *l, SLet *let) {
   let->used = true;
   if (let->progress == IN_PROGRESS) {

@@ -1,4 +1,5 @@
-/* Runs: which one is built, its settings, and the levels that it reaches. */
+/* Runs: which one is built and at which precision, which must be known before any type is; then
+   their settings, and the levels that the chosen one reaches. All runs of a program are checked. */
 #include <math.h>
 #include <string.h>
 

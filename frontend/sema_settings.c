@@ -1,5 +1,6 @@
-/* Settings against their schemas: known names, numbers, types, limits, nothing twice, nothing
- * missing. */
+/* Settings of optimizers, methods, levels and runs against their schemas: known names, numbers,
+   types, limits, nothing twice, nothing missing. What the language has and this version does not
+   is told apart from what is misspelt. */
 #include <math.h>
 #include <string.h>
 

@@ -1,5 +1,6 @@
 /* Sizes and types as written, to symbolic ones. In a size all arithmetic is exact: `D / H` must
- * divide. */
+   divide. Names are dims, consts (which are then part of the build) and, inside of a fn, the
+   sizes that its call has bound. */
 #include <stdlib.h>
 #include <string.h>
 
