@@ -516,6 +516,57 @@ static void check_grad_agrees(void **state) {
   }
 }
 
+/* ---- conjugate gradients: known ways to get them wrong are an old residual in the direction (the error grows), no
+   step size in the residual's update, and the iterate before the last where it converges (2 I would give 0) */
+
+enum { WIDE = 24 };
+
+/* low: 1/2 sum d_i z_i^2 - sum x z; top: sum z. Its adjoint state is -1/d. */
+static Problem diagonal(const double *d, int64_t iters) {
+  Problem q = {.b = build_new("diagonal")};
+  double zero[WIDE] = {0};
+  Level *low = build_level(&q.b, "low", WIDE, zero, .1, 1), *top = build_level(&q.b, "top", WIDE, zero, .1, 1);
+  Graph *g = low->objective->graph;
+  Node *z = build_read(g, low), *part[WIDE];
+  for (int i = 0; i < WIDE; i++) part[i] = ir_const(g, type_make(DT_F64, 1, (int64_t[]){1}), d[i] / 2);
+  Node *e = ir_dot(g, ir_concat(g, part, WIDE, 0), ir_mul(g, z, z));
+  build_minimize(&q.b, low, ir_sub(g, e, ir_dot(g, build_read(g, top), z)));
+  build_minimize(&q.b, top, ir_sum_all(top->objective->graph, build_read(top->objective->graph, low)));
+  build_edge(&q.b, top, low, iters);
+  build_top(&q.b, top);
+  assert_true(prepare(&q, true));
+  return q;
+}
+
+static double energy_error(Problem *q, const double *d) {
+  gradient_of(q, 1);
+  const double *mu = interp_at(q->interp, "top.mu.low.z");
+  double e = 0;
+  for (int i = 0; i < WIDE; i++) e += d[i] * (mu[i] + 1 / d[i]) * (mu[i] + 1 / d[i]);
+  return sqrt(e);
+}
+
+static void cg_keeps_improving(void **state) {
+  (void)state;
+  double d[WIDE], last = 1e30;
+  for (int i = 0; i < WIDE; i++) d[i] = pow(10, 6.0 * i / (WIDE - 1));
+  Problem q = diagonal(d, 1);
+  for (int iters = 1; iters <= 4 * WIDE; iters++) { /* the energy norm falls in every round (Hestenes and Stiefel 1952) */
+    *interp_at(q.interp, "top.via.low.iters") = iters;
+    double error = energy_error(&q, d);
+    assert_true(error <= last * (1 + 1e-9) + 1e-12);
+    last = error;
+  }
+  assert_true(last < 1e-6);
+  finish(&q);
+  for (int i = 0; i < WIDE; i++) d[i] = 2;
+  q = diagonal(d, 1);
+  assert_true(energy_error(&q, d) < 1e-15);
+  *interp_at(q.interp, "top.via.low.iters") = 50; /* an exactly solved system stays solved */
+  assert_true(energy_error(&q, d) < 1e-15);
+  finish(&q);
+}
+
 /* ---- errors */
 
 static void missing_path_is_an_error(void **state) {
@@ -574,6 +625,7 @@ int main(void) {
       cmocka_unit_test(random_quadratics_in_closed_form),
       cmocka_unit_test(random_nonlinear_dags),        cmocka_unit_test(optional_passes_change_nothing),
       cmocka_unit_test(check_grad_agrees),
+      cmocka_unit_test(cg_keeps_improving),
       cmocka_unit_test(missing_path_is_an_error),     cmocka_unit_test(games_are_errors),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
