@@ -1,5 +1,5 @@
-/* Arithmetic of affine indices. Keeping indices in this form until the last moment is what lets offsets
-   simplify, unit strides be seen, and reshapes resolve without divisions. */
+/* Arithmetic of affine indices. Keeping indices in this form until the last moment is what lets
+   offsets simplify, unit strides be seen, and reshapes resolve without divisions. */
 #include "codegen/affine.h"
 
 #include "ir/diag.h"

@@ -4,8 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* An index: c + sum of coefficient * variable, terms sorted by variable, no zero coefficients. Variables
-   are numbers; whoever makes them knows their ranges and names. */
+/* An index: c + sum of coefficient * variable, terms sorted by variable, no zero coefficients.
+   Variables are numbers; whoever makes them knows their ranges and names. */
 enum { AFF_TERMS = 16 };
 
 typedef struct AffTerm {
@@ -21,8 +21,8 @@ typedef struct Aff {
 
 Aff aff_const(int64_t c);
 Aff aff_var(int var);
-/* a + k b. Sums of more than AFF_TERMS variables do not occur: indices of one tensor combine at most
-   its axes' terms, and divisions make a variable of what they cannot split. */
+/* a + k b. Sums of more than AFF_TERMS variables do not occur: indices of one tensor combine at
+   most its axes' terms, and divisions make a variable of what they cannot split. */
 Aff aff_add(Aff a, Aff b, int64_t k);
 Aff aff_shift(Aff a, int64_t c);
 bool aff_eq(const Aff *a, const Aff *b);

@@ -10,8 +10,8 @@ typedef struct CgOptions {
   const char *source, *dir, *hash; /* the .mlo file, its folder, the program's hash */
   const char *arch, *version;      /* -march= value, version of mloc */
   bool poison;                     /* fill buffers with NaN as soon as they are dead */
-  /* Kernels, functions and the schedule only, for programs that load them: all names begin with this prefix,
-     functions and schedule are not static. NULL: an executable. */
+  /* Kernels, functions and the schedule only, for programs that load them: all names begin with
+     this prefix, functions and schedule are not static. NULL: an executable. */
   const char *library;
 } CgOptions;
 
@@ -25,8 +25,8 @@ char *cg_func_name(Arena *a, const CgOptions *o, const Func *f);
 /* True when the executable calls OpenBLAS (matrix products or solves). */
 bool cg_needs_blas(const Program *p);
 
-/* Kernels with provenance and cost, memory plan, schedule with its adjoint systems, libraries: as text
-   or as one JSON object. `source` is the program's text (for line numbers; may be NULL). */
+/* Kernels with provenance and cost, memory plan, schedule with its adjoint systems, libraries: as
+   text or as one JSON object. `source` is the program's text (for line numbers; may be NULL). */
 void cg_inspect(const Program *p, const char *source, FILE *out, bool json);
 
 #endif

@@ -1,6 +1,6 @@
-/* Nodes at an index become locals: the part of code generation that all targets share. Here are values:
-   scalar operations, loads, anchors, and the memo that makes each (node, index) one local. What views do to
-   indices is in expr_views.c, scopes and variables are in scope.c. */
+/* Nodes at an index become locals: the part of code generation that all targets share. Here are
+   values: scalar operations, loads, anchors, and the memo that makes each (node, index) one local.
+   What views do to indices is in expr_views.c, scopes and variables are in scope.c. */
 #include <ctype.h>
 #include <math.h>
 #include <string.h>

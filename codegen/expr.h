@@ -5,9 +5,9 @@
 #include "codegen/text.h"
 #include "ir/kernel.h"
 
-/* The expression emitter: a node at an index becomes a few `const` locals. Code is written into nested
-   scopes (one a loop); a local goes to the outermost scope in which everything that it reads is known,
-   so whatever does not change in a loop is computed before it. */
+/* The expression emitter: a node at an index becomes a few `const` locals. Code is written into
+   nested scopes (one a loop); a local goes to the outermost scope in which everything that it reads
+   is known, so whatever does not change in a loop is computed before it. */
 
 enum { CG_SCOPES = 24 };
 
@@ -22,7 +22,7 @@ extern const Target cg_target_c;
 typedef struct Var { /* integer variable of the kernel: 0 <= v < extent */
   const char *name;
   int64_t extent;
-  int depth; /* scope that declares it */
+  int depth;  /* scope that declares it */
   int parent; /* an axis of a merged loop: value = parent / stride % extent; -1: itself */
   int64_t stride;
   unsigned scope; /* scope instance, for variables made on demand */
@@ -38,8 +38,8 @@ typedef struct Val { /* a name or a literal, valid in scopes of at least this de
   int depth;
 } Val;
 
-/* Where an anchor's value is: a local, or an array read at the offset that `at` tells for the domain's
-   present index. */
+/* Where an anchor's value is: a local, or an array read at the offset that `at` tells for the
+   domain's present index. */
 typedef struct Emit Emit;
 typedef struct Bound {
   const Anchor *anchor;
@@ -109,8 +109,8 @@ int emit_param(Emit *e, const Storage *s, const Storage *row, bool store);
 const char *emit_literal(Emit *e, DType d, double value);
 Aff emit_linear(Type t, const Pos *ix);
 void emit_range(const Emit *e, const Aff *a, int64_t *lo, int64_t *hi);
-/* The index of an anchor (or a reduction's operand) at the domain's present index: all axes for ELEM, the kept
-   ones else; axes of length 1 do not count. */
+/* The index of an anchor (or a reduction's operand) at the domain's present index: all axes for
+   ELEM, the kept ones else; axes of length 1 do not count. */
 Pos emit_canonical(const Emit *e, AnchorClass cls, const Node *n);
 /* The storage that n's value is loaded from; NULL: it is computed. */
 const Storage *emit_home(const Emit *e, const Node *n);

@@ -36,9 +36,11 @@ Val emit_local(Emit *e, DType d, int depth, const char *expression);
 Val emit_view(Emit *e, const Node *n, const Pos *ix, int guard);
 /* a = quotient * d + remainder, 0 <= remainder < d, for a >= 0 */
 void emit_divide(Emit *e, Aff a, int64_t d, Aff *quotient, Aff *remainder);
-/* A guard for 0 <= a < extent inside `parent`; 0 and parent itself where it always holds; -1: it never does. */
+/* A guard for 0 <= a < extent inside `parent`; 0 and parent itself where it always holds; -1: it
+ * never does. */
 int emit_guard(Emit *e, int parent, Aff a, int64_t extent);
-/* The same for an index that a value gave (emit_value_var), of which nothing is known: always tests. */
+/* The same for an index that a value gave (emit_value_var), of which nothing is known: always
+ * tests. */
 int emit_row_guard(Emit *e, int parent, Aff a, int64_t extent);
 int emit_value_var(Emit *e, Val v);
 

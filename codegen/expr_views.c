@@ -14,8 +14,8 @@ static Val choose(Emit *e, DType d, int guard, int parent, Val value, Val elsewh
   const Guard *g = &e->guard[guard - 1];
   int depth = g->depth > value.depth ? g->depth : value.depth;
   if (elsewhere.depth > depth) depth = elsewhere.depth;
-  return emit_local(
-      e, d, depth, arena_printf(e->arena, "%s ? %s : %s", g->text, value.text, elsewhere.text));
+  return emit_local(e, d, depth,
+                    arena_printf(e->arena, "%s ? %s : %s", g->text, value.text, elsewhere.text));
 }
 
 static Val view_iota(Emit *e, const Node *n, const Pos *ix, int guard) {
@@ -34,7 +34,8 @@ static Val view_random(Emit *e, const Node *n, const Pos *ix, int guard) {
   const char *name = n->attr.i[0] == RANDOM_NORMAL ? "normal" : "uniform";
   e->random = true;
   return emit_local(e, n->type.dtype, depth,
-                    arena_printf(e->arena, "mlo_%s%s((uint32_t)%s, %lluu, (uint64_t)%s, (uint64_t)(%s))",
+                    arena_printf(e->arena,
+                                 "mlo_%s%s((uint32_t)%s, %lluu, (uint64_t)%s, (uint64_t)(%s))",
                                  name, n->type.dtype == DT_F32 ? "f" : "", seed.text,
                                  (unsigned long long)(uint32_t)n->attr.i[1], step.text, at));
 }

@@ -1,8 +1,9 @@
-/* Matrix products. By the library: one call a batch element, into the product's home. By generated loops:
-   tiles of the result in a local array, then the epilogue's anchors and stores over the tile. The loops
-   over a tile are dot products (several at once, so that their horizontal sums overlap) where the right
-   operand is contiguous along the summed axis, else updates of whole rows of the tile, four summed
-   indices at a time. A single column is computed as a single row of the transposed product. */
+/* Matrix products. By the library: one call a batch element, into the product's home. By generated
+   loops: tiles of the result in a local array, then the epilogue's anchors and stores over the
+   tile. The loops over a tile are dot products (several at once, so that their horizontal sums
+   overlap) where the right operand is contiguous along the summed axis, else updates of whole rows
+   of the tile, four summed indices at a time. A single column is computed as a single row of the
+   transposed product. */
 #include <string.h>
 
 #include "codegen/gemm_c.h"
@@ -82,8 +83,8 @@ const char *gemm_open(Gemm *g, int64_t extent, int *var) {
   return g->e->var[*var].name;
 }
 
-/* Offset of the product in the tile at the domain's present index; the emitter's callback, so the tile is found
-   through the index itself: its base is the tile's first element. */
+/* Offset of the product in the tile at the domain's present index; the emitter's callback, so the
+   tile is found through the index itself: its base is the tile's first element. */
 static void epilogue(Gemm *g) {
   Emit *e = g->e;
   const Kernel *k = e->kernel;
@@ -101,16 +102,16 @@ static void epilogue(Gemm *g) {
   for (int i = 0; i < k->nstore; i++) now[i] = true;
   cg_stores(e, k->store, now, ANCHOR_ELEM);
   b->name = NULL;
-  emit_close(e, arena_printf(e->arena, "#pragma omp simd\nfor (%s %s = %s; %s < %s; %s++)", e->itype, j,
-                             g->j0, j, g->j1, j));
+  emit_close(e, arena_printf(e->arena, "#pragma omp simd\nfor (%s %s = %s; %s < %s; %s++)",
+                             e->itype, j, g->j0, j, g->j1, j));
   if (vi < 0) return;
   const char *i = e->var[vi].name;
-  emit_close(e, arena_printf(e->arena, "for (%s %s = %s; %s < %s; %s++)", e->itype, i, g->i0, i, g->i1,
-                             i));
+  emit_close(e, arena_printf(e->arena, "for (%s %s = %s; %s < %s; %s++)", e->itype, i, g->i0, i,
+                             g->i1, i));
 }
 
-/* "const T lo = v * tile; const T hi = min(lo + tile, extent);" in a new loop over the tiles, whose variable is
-   returned; -1 and no loop where there is one tile. */
+/* "const T lo = v * tile; const T hi = min(lo + tile, extent);" in a new loop over the tiles, whose
+   variable is returned; -1 and no loop where there is one tile. */
 static int open_tiles(Gemm *g, int64_t extent, int64_t tile, const char **lo, const char **hi) {
   Emit *e = g->e;
   int v;
@@ -122,9 +123,10 @@ static int open_tiles(Gemm *g, int64_t extent, int64_t tile, const char **lo, co
   const char *t = gemm_open(g, (extent + tile - 1) / tile, &v);
   *lo = emit_name(e, "lo");
   *hi = emit_name(e, "hi");
-  text_addf(emit_body(e), "const %s %s = %s * %lld;\nconst %s %s = %s + %lld < %lld ? %s + %lld : %lld;\n",
-            e->itype, *lo, t, (long long)tile, e->itype, *hi, *lo, (long long)tile, (long long)extent,
-            *lo, (long long)tile, (long long)extent);
+  text_addf(emit_body(e),
+            "const %s %s = %s * %lld;\nconst %s %s = %s + %lld < %lld ? %s + %lld : %lld;\n",
+            e->itype, *lo, t, (long long)tile, e->itype, *hi, *lo, (long long)tile,
+            (long long)extent, *lo, (long long)tile, (long long)extent);
   return v;
 }
 
@@ -167,6 +169,7 @@ void cg_gemm_loops(Emit *e) {
     gemm_updates(&g);
   epilogue(&g);
   while (n--)
-    emit_close(e, cg_for(e, n == 0 && k->parallel ? "#pragma omp parallel for schedule(static)\n" : "",
-                         var[n]));
+    emit_close(e,
+               cg_for(e, n == 0 && k->parallel ? "#pragma omp parallel for schedule(static)\n" : "",
+                      var[n]));
 }

@@ -6,7 +6,8 @@
 /* Shared by the two files of matrix products by loops. */
 enum { TILE_ROWS = 4 };
 
-typedef struct Side { /* an operand: element (row or column, summed index) at offset + row * i + sum * k */
+typedef struct Side { /* an operand: element (row or column, summed index) at offset + row * i + sum
+                         * k */
   int param;
   int64_t offset, along, sum, batch;
 } Side;
@@ -19,7 +20,7 @@ typedef struct Gemm {
   int row_axis, column_axis; /* of the domain */
   int64_t tile_rows, tile_columns;
   const char *type, *lane, *tile; /* "float", "f32" */
-  const char *i0, *i1, *j0, *j1; /* the tile's bounds */
+  const char *i0, *i1, *j0, *j1;  /* the tile's bounds */
   Aff batch_at;
 } Gemm;
 

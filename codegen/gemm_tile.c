@@ -1,6 +1,7 @@
-/* The inner loops of matrix products: a tile of the result from two operands, with accumulators in vector
-   registers. Dot products where the right operand is contiguous along the sum, several at once so that
-   their horizontal sums overlap; else blocks of columns whose sums are independent chains of additions. */
+/* The inner loops of matrix products: a tile of the result from two operands, with accumulators in
+   vector registers. Dot products where the right operand is contiguous along the sum, several at
+   once so that their horizontal sums overlap; else blocks of columns whose sums are independent
+   chains of additions. */
 #include <string.h>
 
 #include "codegen/gemm_c.h"
@@ -39,8 +40,9 @@ static const char *vector(const Gemm *g, char width, const char *element_text) {
   return arena_printf(g->e->arena, "*(const mlo_%s%c *)&%s", g->lane, width, element_text);
 }
 
-/* `count` dot products of row i with columns j, j + 1, ...: operands contiguous along the sum. Wide vectors,
-   then 128-bit ones, then single elements; trip counts are constants of the generated file. */
+/* `count` dot products of row i with columns j, j + 1, ...: operands contiguous along the sum. Wide
+   vectors, then 128-bit ones, then single elements; trip counts are constants of the generated
+   file. */
 static void vector_dots(Gemm *g, const char *i, const char *j, int count) {
   Emit *e = g->e;
   Text *b = emit_body(e);
@@ -53,17 +55,19 @@ static void vector_dots(Gemm *g, const char *i, const char *j, int count) {
     text_addf(b, "mlo_%sw %sw = {0};\n", g->lane, s[u]);
   }
   text_addf(b, "for (%s %s = 0; %s < %sw; %s += MLO_F%sW) {\n", e->itype, k, k, k, k, upper);
-  text_addf(b, "const mlo_%sw %s = %s;\n", g->lane, x, vector(g, 'w', element(g, &g->left, i, 0, k, 0)));
+  text_addf(b, "const mlo_%sw %s = %s;\n", g->lane, x,
+            vector(g, 'w', element(g, &g->left, i, 0, k, 0)));
   for (int u = 0; u < count; u++)
     text_addf(b, "%sw += %s * %s;\n", s[u], x, vector(g, 'w', element(g, &g->right, j, u, k, 0)));
   text_add(b, "}\n");
   for (int u = 0; u < count; u++) {
-    text_addf(b, "mlo_%sq %sp[MLO_PIECES];\nmemcpy(%sp, &%sw, sizeof %sp);\n", g->lane, s[u], s[u], s[u],
-              s[u]);
+    text_addf(b, "mlo_%sq %sp[MLO_PIECES];\nmemcpy(%sp, &%sw, sizeof %sp);\n", g->lane, s[u], s[u],
+              s[u], s[u]);
     text_addf(b, "mlo_%sq %sq = MLO_FOLD(%sp);\n", g->lane, s[u], s[u]);
   }
   text_addf(b, "for (%s %s = %sw; %s < %sq; %s += MLO_F%sQ) {\n", e->itype, k, k, k, k, k, upper);
-  text_addf(b, "const mlo_%sq %s = %s;\n", g->lane, x, vector(g, 'q', element(g, &g->left, i, 0, k, 0)));
+  text_addf(b, "const mlo_%sq %s = %s;\n", g->lane, x,
+            vector(g, 'q', element(g, &g->left, i, 0, k, 0)));
   for (int u = 0; u < count; u++)
     text_addf(b, "%sq += %s * %s;\n", s[u], x, vector(g, 'q', element(g, &g->right, j, u, k, 0)));
   text_add(b, "}\n");
@@ -92,7 +96,8 @@ static void strided_dots(Gemm *g, const char *i, const char *j, int count) {
   text_addf(emit_body(e), "const %s %s = %s;\n", g->type, x, element(g, &g->left, i, 0, k, 0));
   for (int u = 0; u < count; u++)
     text_addf(emit_body(e), "%s += %s * %s;\n", acc[u], x, element(g, &g->right, j, u, k, 0));
-  emit_close(e, cg_for(e, arena_printf(e->arena, "#pragma omp simd reduction(+:%s)\n", clause.s), v));
+  emit_close(e,
+             cg_for(e, arena_printf(e->arena, "#pragma omp simd reduction(+:%s)\n", clause.s), v));
   for (int u = 0; u < count; u++)
     text_addf(emit_body(e), "%s = %s;\n", gemm_tile_at(g, i, 0, j, u), acc[u]);
 }
@@ -106,14 +111,14 @@ void gemm_dots(Gemm *g) {
   const char *i = g->rows > 1 ? emit_name(e, "i") : NULL, *j = emit_name(e, "j");
   const char *whole = emit_name(e, "m");
   bool fixed = g->columns <= g->tile_columns;
-  text_addf(emit_body(e), "const %s %s = %s + (%s - %s) / %d * %d;\n", e->itype, whole, g->j0, g->j1,
-            g->j0, DOTS, DOTS);
+  text_addf(emit_body(e), "const %s %s = %s + (%s - %s) / %d * %d;\n", e->itype, whole, g->j0,
+            g->j1, g->j0, DOTS, DOTS);
   emit_open(e);
   if (!fixed || g->columns >= DOTS) {
     emit_open(e);
     dots(g, i, j, DOTS);
-    emit_close(e, arena_printf(e->arena, "for (%s %s = %s; %s < %s; %s += %d)", e->itype, j, g->j0, j,
-                               whole, j, DOTS));
+    emit_close(e, arena_printf(e->arena, "for (%s %s = %s; %s < %s; %s += %d)", e->itype, j, g->j0,
+                               j, whole, j, DOTS));
   }
   if (!fixed || g->columns % DOTS) {
     emit_open(e);
@@ -126,8 +131,8 @@ void gemm_dots(Gemm *g) {
                   : "");
 }
 
-/* Columns that are updated together with everything in registers: `rows` rows of `wide` vectors of a width,
-   `sums` summed indices at a time, each combination with an accumulator of its own. */
+/* Columns that are updated together with everything in registers: `rows` rows of `wide` vectors of
+   a width, `sums` summed indices at a time, each combination with an accumulator of its own. */
 typedef struct Block {
   int rows, wide, sums;
   char width; /* 'w', 'q', or 's': a scalar */
@@ -180,29 +185,32 @@ static void block_columns(Gemm *g, const Block *k, const char *i, const char *j)
       const char *to = gemm_tile_at(g, NULL, u, column(g, j, v), 0);
       text_addf(b, scalar ? "%s = " : "*(%s *)&%s = ", scalar ? to : type, to);
       if (k->sums == CHAINS)
-        text_addf(b, "(%s_%d + %s_%d) + (%s_%d + %s_%d);\n", acc, n, acc, n + 1, acc, n + 2, acc, n + 3);
+        text_addf(b, "(%s_%d + %s_%d) + (%s_%d + %s_%d);\n", acc, n, acc, n + 1, acc, n + 2, acc,
+                  n + 3);
       else
         text_addf(b, "%s_%d;\n", acc, n);
     }
 }
 
-/* A tile of exactly `rows` rows: blocks of several wide vectors, of one, of 128 bits, single columns. */
+/* A tile of exactly `rows` rows: blocks of several wide vectors, of one, of 128 bits, single
+ * columns. */
 static void update_rows(Gemm *g, int rows) {
   Emit *e = g->e;
   const char *i = g->rows > 1 ? g->i0 : NULL, *from = g->j0;
   int sums = rows == 1 ? CHAINS : 1, wide = rows == 1 ? CHAINS : 2;
-  const Block blocks[] = {{rows, wide, 1, 'w'}, {rows, 1, sums, 'w'}, {rows, 1, sums, 'q'}, {rows, 1, sums, 's'}};
+  const Block blocks[] = {
+      {rows, wide, 1, 'w'}, {rows, 1, sums, 'w'}, {rows, 1, sums, 'q'}, {rows, 1, sums, 's'}};
   for (int n = 0; n < 4; n++) {
     const char *j = emit_name(e, "j"), *step = step_of(g, &blocks[n]), *to = g->j1;
     if (n < 3) {
       to = emit_name(e, "m");
-      text_addf(emit_body(e), "const %s %s = %s + (%s - %s) / (%s) * (%s);\n", e->itype, to, from, g->j1,
-                from, step, step);
+      text_addf(emit_body(e), "const %s %s = %s + (%s - %s) / (%s) * (%s);\n", e->itype, to, from,
+                g->j1, from, step, step);
     }
     emit_open(e);
     block_columns(g, &blocks[n], i, j);
-    emit_close(e, arena_printf(e->arena, "for (%s %s = %s; %s < %s; %s += %s)", e->itype, j, from, j, to, j,
-                               step));
+    emit_close(e, arena_printf(e->arena, "for (%s %s = %s; %s < %s; %s += %s)", e->itype, j, from,
+                               j, to, j, step));
     from = to;
   }
 }
@@ -216,7 +224,8 @@ void gemm_updates(Gemm *g) {
   }
   emit_open(e);
   update_rows(g, (int)g->tile_rows);
-  emit_close(e, arena_printf(e->arena, "if (%s - %s == %lld)", g->i1, g->i0, (long long)g->tile_rows));
+  emit_close(e,
+             arena_printf(e->arena, "if (%s - %s == %lld)", g->i1, g->i0, (long long)g->tile_rows));
   emit_open(e);
   update_rows(g, tail);
   emit_close(e, "else");

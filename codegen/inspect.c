@@ -1,5 +1,6 @@
-/* `mloc inspect`: what the compiler made of a program, collected as JSON: kernels with their provenance and cost, the
-   memory plan, the schedule, the adjoint systems, the system libraries that the executable needs. */
+/* `mloc inspect`: what the compiler made of a program, collected as JSON: kernels with their
+   provenance and cost, the memory plan, the schedule, the adjoint systems, the system libraries
+   that the executable needs. */
 #include "codegen/inspect.h"
 
 #include <string.h>
@@ -20,11 +21,11 @@ static json_t *numbers(const int64_t *x, int n) {
 
 static const char *kind_of(const Kernel *k) {
   switch (k->kind) {
-    case KERNEL_LOOP: return k->order == ORDER_COLUMNS ? "columns" : "loop";
-    case KERNEL_GEMM: return k->provider == PROVIDER_BLAS ? "gemm (BLAS)" : "gemm (loops)";
-    case KERNEL_SCATTER: return "scatter";
-    case KERNEL_CALL: return "call";
-    case NKERNELKIND: break;
+  case KERNEL_LOOP: return k->order == ORDER_COLUMNS ? "columns" : "loop";
+  case KERNEL_GEMM: return k->provider == PROVIDER_BLAS ? "gemm (BLAS)" : "gemm (loops)";
+  case KERNEL_SCATTER: return "scatter";
+  case KERNEL_CALL: return "call";
+  case NKERNELKIND: break;
   }
   return "";
 }
@@ -64,7 +65,8 @@ static json_t *kernel_report(const Program *p, const Func *f, const Kernel *k, c
   json_object_set_new(o, "stores", kernel_stores(k));
   json_object_set_new(o, "flops", json_integer(k->flops));
   json_object_set_new(o, "bytes", json_integer(k->bytes));
-  json_object_set_new(o, "intensity", json_real(k->bytes ? (double)k->flops / (double)k->bytes : 0));
+  json_object_set_new(o, "intensity",
+                      json_real(k->bytes ? (double)k->flops / (double)k->bytes : 0));
   return o;
 }
 
@@ -154,7 +156,8 @@ json_t *inspect_systems(const Program *p) {
 
 json_t *inspect_libraries(const Program *p) {
   json_t *a = json_array();
-  const char *const always[] = {"libc", "libm", "libgomp", "libzip", "libz", "libjansson", "libpopt"};
+  const char *const always[] = {"libc", "libm",       "libgomp", "libzip",
+                                "libz", "libjansson", "libpopt"};
   for (size_t i = 0; i < sizeof always / sizeof *always; i++)
     json_array_append_new(a, json_string(always[i]));
   if (cg_needs_blas(p)) json_array_append_new(a, json_string("libopenblas"));

@@ -50,14 +50,16 @@ static void kernel(FILE *out, const json_t *k) {
 static void memory(FILE *out, const json_t *m) {
   size_t i;
   json_t *s;
-  fprintf(out, "\nmemory: %lld bytes (%lld live for the whole run; %lld without reuse, %lld saved)\n",
+  fprintf(out,
+          "\nmemory: %lld bytes (%lld live for the whole run; %lld without reuse, %lld saved)\n",
           integer(m, "total"), integer(m, "whole_run"), integer(m, "without_reuse"),
           integer(m, "reused"));
   fprintf(out, "  %10s %10s  %-10s %s\n", "offset", "bytes", "kind", "storage");
   json_array_foreach(json_object_get(m, "storages"), i, s) {
     fprintf(out, "  %10lld %10lld  %-10s %s : %s", integer(s, "offset"), integer(s, "bytes"),
             string(s, "kind"), string(s, "name"), string(s, "type"));
-    if (json_is_string(json_object_get(s, "view_of"))) fprintf(out, ", in %s", string(s, "view_of"));
+    if (json_is_string(json_object_get(s, "view_of")))
+      fprintf(out, ", in %s", string(s, "view_of"));
     if (!json_is_true(json_object_get(s, "whole_run")))
       fprintf(out, ", steps %lld to %lld", integer(s, "first_step"), integer(s, "last_step"));
     fputs("\n", out);

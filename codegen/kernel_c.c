@@ -1,7 +1,7 @@
-/* Kernels as static C functions: chooses the printer of the kernel's kind, writes the parameter list from
-   what the body used, shares functions whose text is equal, and prints the calls. Each kernel is printed
-   twice: a dry run with one loop an axis tells which neighbouring axes are only used together, so that
-   the second run makes one loop of them. */
+/* Kernels as static C functions: chooses the printer of the kernel's kind, writes the parameter
+   list from what the body used, shares functions whose text is equal, and prints the calls. Each
+   kernel is printed twice: a dry run with one loop an axis tells which neighbouring axes are only
+   used together, so that the second run makes one loop of them. */
 #include "codegen/kernel_c.h"
 
 #include <string.h>
@@ -13,21 +13,21 @@
 static void print_body(Emit *e, const bool *merge) {
   const Kernel *k = e->kernel;
   switch (k->kind) {
-    case KERNEL_LOOP:
-      if (k->order == ORDER_COLUMNS)
-        cg_loop_columns(e, merge);
-      else
-        cg_loop_rows(e, merge);
-      break;
-    case KERNEL_GEMM:
-      if (k->provider == PROVIDER_BLAS)
-        cg_gemm_blas(e);
-      else
-        cg_gemm_loops(e);
-      break;
-    case KERNEL_SCATTER: cg_scatter(e); break;
-    case KERNEL_CALL: cg_call(e); break;
-    case NKERNELKIND: break;
+  case KERNEL_LOOP:
+    if (k->order == ORDER_COLUMNS)
+      cg_loop_columns(e, merge);
+    else
+      cg_loop_rows(e, merge);
+    break;
+  case KERNEL_GEMM:
+    if (k->provider == PROVIDER_BLAS)
+      cg_gemm_blas(e);
+    else
+      cg_gemm_loops(e);
+    break;
+  case KERNEL_SCATTER: cg_scatter(e); break;
+  case KERNEL_CALL: cg_call(e); break;
+  case NKERNELKIND: break;
   }
 }
 
@@ -42,7 +42,8 @@ static void begin(Emit *e, Unit *u, const Func *f, const Kernel *k) {
     if (type_count(f->graph->node[i]->type) > INT32_MAX / 2) e->itype = "int64_t";
 }
 
-/* True if nothing that the kernel writes overlaps this parameter's bytes, or the other way round. */
+/* True if nothing that the kernel writes overlaps this parameter's bytes, or the other way round.
+ */
 static bool unaliased(const Emit *e, int i) {
   for (int j = 0; j < e->nparam; j++) {
     if (j == i || !(e->param[i].store || e->param[j].store)) continue;
@@ -98,8 +99,7 @@ static void print_call(Unit *u, const Emit *e, const char *name) {
     text_addf(t, "%sAT(%s%s, %lld)", i ? ", " : "", p->store ? "" : "const ",
               e->target->type[type.dtype], (long long)emit_byte(p->s));
     if (p->row)
-      text_addf(t, " + *AT(int32_t, %lld) * (int64_t)%lld",
-                (long long)emit_byte(p->row),
+      text_addf(t, " + *AT(int32_t, %lld) * (int64_t)%lld", (long long)emit_byte(p->row),
                 (long long)(type.dim[0] ? type_count(type) / type.dim[0] : 0));
   }
   text_add(t, ");\n");

@@ -23,14 +23,16 @@ void cg_call(Emit *e);
 
 /* Splits the domain into loops, kept ones first, outermost first; axes of length 1 have none. */
 int cg_groups(const Kernel *k, const bool *merge, Group *group);
-/* Opens a loop over the group: scope and variable; axes get their index in e->axis. Returns the variable. */
+/* Opens a loop over the group: scope and variable; axes get their index in e->axis. Returns the
+ * variable. */
 int cg_open_group(Emit *e, const Group *g);
 /* "for (int32_t i = 0; i < 10; i++)" behind an optional pragma line. */
 const char *cg_for(Emit *e, const char *pragma, int var);
 /* By plan: the two share bytes of the arena. */
 bool cg_overlap(const Storage *a, const Storage *b);
-/* Stores those of `store` (the kernel's, in number) that now[] marks at their canonical index of class cls: first
-   all values, then all stores, since a store may replace what the same iteration reads. */
+/* Stores those of `store` (the kernel's, in number) that now[] marks at their canonical index of
+   class cls: first all values, then all stores, since a store may replace what the same iteration
+   reads. */
 void cg_stores(Emit *e, const Store *store, const bool *now, AnchorClass cls);
 const char *cg_reduce_start(Emit *e, const Node *n);
 /* Statement(s) that take v into the accumulator named acc (text of an lvalue). */

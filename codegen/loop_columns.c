@@ -1,7 +1,7 @@
-/* LOOP kernels in column order: the last kept axes are lanes, for each of which an array element accumulates while
-   the reduced axes run outside, so that rows are read in the order in which they lie in memory. Lanes go
-   in blocks that stay in the first-level cache. In parallel, chunks of the first reduced axis accumulate
-   into scratch memory and are combined in order. */
+/* LOOP kernels in column order: the last kept axes are lanes, for each of which an array element
+   accumulates while the reduced axes run outside, so that rows are read in the order in which they
+   lie in memory. Lanes go in blocks that stay in the first-level cache. In parallel, chunks of the
+   first reduced axis accumulate into scratch memory and are combined in order. */
 #include <string.h>
 
 #include "codegen/kernel_c.h"
@@ -53,8 +53,7 @@ static void declare(Columns *c) {
     x->best = m->op == OP_argmax ? emit_name(e, "a") : NULL;
     text_addf(emit_body(e), "%s %s[%lld];\n", x->best ? "int32_t" : type, x->name,
               (long long)(n ? n : 1));
-    if (x->best)
-      text_addf(emit_body(e), "%s %s[%lld];\n", type, x->best, (long long)(n ? n : 1));
+    if (x->best) text_addf(emit_body(e), "%s %s[%lld];\n", type, x->best, (long long)(n ? n : 1));
   }
   emit_open(e);
   int v = emit_var(e, lanes_of(c)->extent, "i");
@@ -136,7 +135,8 @@ static bool unrolls(const Columns *c) {
   return true;
 }
 
-/* Both loops of an unrolled axis, [start, start + whole rows) and the rest, behind the opened outer ones. */
+/* Both loops of an unrolled axis, [start, start + whole rows) and the rest, behind the opened outer
+ * ones. */
 static void unrolled_loops(Columns *c, const char *start, const char *end, bool fixed) {
   Emit *e = c->e;
   const Group *g = &c->group[c->ngroup - 1];
@@ -185,8 +185,9 @@ static void open_kept(Columns *c, int *var) {
   var[c->nkept - 1] = emit_var(e, (n + LANES - 1) / LANES, "i");
   c->lo = emit_name(e, "lo");
   c->hi = emit_name(e, "hi");
-  text_addf(emit_body(e), "const %s %s = %s * %d;\nconst %s %s = %s + %d < %lld ? %s + %d : %lld;\n",
-            e->itype, c->lo, e->var[var[c->nkept - 1]].name, LANES, e->itype, c->hi, c->lo, LANES,
+  text_addf(emit_body(e),
+            "const %s %s = %s * %d;\nconst %s %s = %s + %d < %lld ? %s + %d : %lld;\n", e->itype,
+            c->lo, e->var[var[c->nkept - 1]].name, LANES, e->itype, c->hi, c->lo, LANES,
             (long long)n, c->lo, LANES, (long long)n);
 }
 
@@ -238,8 +239,8 @@ static const char *partial(Columns *c, int i, int64_t kept, Aff chunk) {
     at = aff_add(at, e->axis[a], stride);
     stride *= (int)e->kernel->dim[a];
   }
-  return arena_printf(e->arena, "((%s *)p%d)[%s]",
-                      e->target->type[c->col[i].a->node->type.dtype], p, emit_aff(e, at, &depth));
+  return arena_printf(e->arena, "((%s *)p%d)[%s]", e->target->type[c->col[i].a->node->type.dtype],
+                      p, emit_aff(e, at, &depth));
 }
 
 static void parallel(Columns *c) {
@@ -252,7 +253,8 @@ static void parallel(Columns *c) {
   emit_open(e);
   int chunk = emit_var(e, chunks, "c");
   const char *lo = emit_name(e, "lo"), *hi = emit_name(e, "hi");
-  text_addf(emit_body(e), "const %s %s = %s * %lld;\nconst %s %s = %s + %lld < %lld ? %s + %lld : %lld;\n",
+  text_addf(emit_body(e),
+            "const %s %s = %s * %lld;\nconst %s %s = %s + %lld < %lld ? %s + %lld : %lld;\n",
             e->itype, lo, e->var[chunk].name, (long long)per, e->itype, hi, lo, (long long)per,
             (long long)first->extent, lo, (long long)per, (long long)first->extent);
   open_kept(c, var);

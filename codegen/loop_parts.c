@@ -1,5 +1,5 @@
-/* Pieces that the printers of all kernel kinds share: loops over groups of axes, levels of reductions,
-   stores and accumulators. */
+/* Pieces that the printers of all kernel kinds share: loops over groups of axes, levels of
+   reductions, stores and accumulators. */
 #include <string.h>
 
 #include "codegen/kernel_c.h"

@@ -1,7 +1,8 @@
-/* LOOP kernels in row order: loops over the kept axes; in their body, stage after stage, loops over the
-   reduced axes with accumulators (softmax: max; sum of exp; quotient). A kernel without reduced axes is the
-   kept loops alone. A reduction over everything with `parallel` runs in chunks of fixed size whose partial
-   results are combined in order, so that its bits do not depend on the number of threads. */
+/* LOOP kernels in row order: loops over the kept axes; in their body, stage after stage, loops over
+   the reduced axes with accumulators (softmax: max; sum of exp; quotient). A kernel without reduced
+   axes is the kept loops alone. A reduction over everything with `parallel` runs in chunks of fixed
+   size whose partial results are combined in order, so that its bits do not depend on the number of
+   threads. */
 #include <string.h>
 
 #include "codegen/kernel_c.h"
@@ -43,7 +44,8 @@ static Acc acc_declare(Rows *r, const Anchor *a) {
   return c;
 }
 
-/* argmax: the first of equal maxima; the first element stands whatever it is, as in the reference. */
+/* argmax: the first of equal maxima; the first element stands whatever it is, as in the reference.
+ */
 static void acc_take(Rows *r, const Acc *c) {
   Emit *e = r->e;
   const Node *n = c->a->node;
@@ -134,21 +136,21 @@ static void stage_loops(Rows *r, int stage, const Acc *acc, int nacc, const Kept
   for (int g = r->ngroup - 1; g >= r->nkept; g--) {
     const char *pragma = g == r->ngroup - 1 ? simd_clauses(r, acc, nacc) : "";
     const char *name = e->var[var[g]].name;
-    emit_close(e, g == r->nkept && lo
-                      ? arena_printf(e->arena, "%sfor (%s %s = %s; %s < %s; %s++)", pragma,
-                                     e->itype, name, lo, name, hi, name)
-                      : cg_for(e, pragma, var[g]));
+    emit_close(e, g == r->nkept && lo ? arena_printf(e->arena, "%sfor (%s %s = %s; %s < %s; %s++)",
+                                                     pragma, e->itype, name, lo, name, hi, name)
+                                      : cg_for(e, pragma, var[g]));
   }
 }
 
-/* Light sums over long rows would wait for one chain of additions: four quarters of the row go at once, each with
-   an accumulator of its own. Elements that are left over go to the first. Where the data come from memory
-   rather than from a cache, one stream is faster. */
+/* Light sums over long rows would wait for one chain of additions: four quarters of the row go at
+   once, each with an accumulator of its own. Elements that are left over go to the first. Where the
+   data come from memory rather than from a cache, one stream is faster. */
 static bool in_quarters(const Rows *r, int stage, const Acc *acc, int nacc, int nkept) {
   const Kernel *k = r->e->kernel;
   const Group *g = &r->group[r->nkept];
   int64_t elements = kernel_rows(k) * kernel_row_size(k);
-  if (r->ngroup != r->nkept + 1 || g->naxis != 1 || g->extent < QUARTERS_FROM || nkept || !nacc || nacc > 2)
+  if (r->ngroup != r->nkept + 1 || g->naxis != 1 || g->extent < QUARTERS_FROM || nkept || !nacc ||
+      nacc > 2)
     return false;
   if (k->flops > LIGHT * elements || k->bytes > CACHED) return false;
   for (int i = 0; i < nacc; i++)
@@ -202,7 +204,8 @@ static void stage_chunks(Rows *r, int stage, Acc *acc, int nacc, const Kept *kep
   emit_open(e);
   int c = emit_var(e, chunks, "c");
   const char *cn = e->var[c].name;
-  text_addf(emit_body(e), "const %s %s = %s * %lld;\nconst %s %s = %s + %lld < %lld ? %s + %lld : %lld;\n",
+  text_addf(emit_body(e),
+            "const %s %s = %s * %lld;\nconst %s %s = %s + %lld < %lld ? %s + %lld : %lld;\n",
             e->itype, lo, cn, (long long)per, e->itype, hi, lo, (long long)per,
             (long long)outer->extent, lo, (long long)per, (long long)outer->extent);
   for (int i = 0; i < nacc; i++) part[i] = acc_declare(r, acc[i].a);
@@ -289,11 +292,10 @@ void cg_loop_rows(Emit *e, const bool *merge) {
   cg_stores(e, k->store, rows, ANCHOR_ROW);
   for (int g = r.nkept - 1; g >= 0; g--) {
     bool inner = g == r.nkept - 1 && r.ngroup == r.nkept, threads = g == 0 && k->parallel;
-    const char *pragma =
-        inner && threads ? "#pragma omp parallel for simd schedule(simd:static)\n"
-        : threads        ? "#pragma omp parallel for schedule(static)\n"
-        : inner          ? "#pragma omp simd\n"
-                         : "";
+    const char *pragma = inner && threads ? "#pragma omp parallel for simd schedule(simd:static)\n"
+                         : threads        ? "#pragma omp parallel for schedule(static)\n"
+                         : inner          ? "#pragma omp simd\n"
+                                          : "";
     emit_close(e, cg_for(e, pragma, var[g]));
   }
   unbind(&r);

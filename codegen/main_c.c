@@ -1,5 +1,5 @@
-/* The schedule as one C function without allocation, the tables that tell the runtime what the program's
-   data, settings, arrays and metrics are, and the executable's main. */
+/* The schedule as one C function without allocation, the tables that tell the runtime what the
+   program's data, settings, arrays and metrics are, and the executable's main. */
 #include <math.h>
 #include <string.h>
 
@@ -35,11 +35,13 @@ static bool is_top_loop(const Program *p, const Stmt *s) {
 
 static void statements(Main *m, const Stmt *s, bool top);
 
-/* REPEAT and WHILE. The counter, if any, is the loop's variable in the arena; the count is read once. */
+/* REPEAT and WHILE. The counter, if any, is the loop's variable in the arena; the count is read
+ * once. */
 static void loop(Main *m, const Stmt *s, bool top) {
   Unit *u = m->u;
   bool progress = top && is_top_loop(u->program, s);
-  const char *i = arena_printf(u->arena, "n%d", m->nloop), *n = arena_printf(u->arena, "m%d", m->nloop);
+  const char *i = arena_printf(u->arena, "n%d", m->nloop),
+             *n = arena_printf(u->arena, "m%d", m->nloop);
   m->nloop++;
   text_addf(m->out, "const int64_t %s = ", n);
   if (s->count_setting)
@@ -47,7 +49,8 @@ static void loop(Main *m, const Stmt *s, bool top) {
   else
     text_addf(m->out, "%lld;\n", (long long)s->count);
   text_addf(m->out, "for (int64_t %s = 0; %s < %s", i, i, n);
-  if (s->kind == STMT_WHILE) text_addf(m->out, " && *AT(bool, %lld)", (long long)emit_byte(s->cond));
+  if (s->kind == STMT_WHILE)
+    text_addf(m->out, " && *AT(bool, %lld)", (long long)emit_byte(s->cond));
   text_addf(m->out, "; %s++) {\n", i);
   if (s->counter) text_addf(m->out, "%s = (int32_t)%s;\n", i32_at(u, s->counter), i);
   statements(m, s->body, false);
@@ -69,16 +72,18 @@ static void report(Main *m, const Stmt *s) {
 
 static void statement(Main *m, const Stmt *s, bool top) {
   switch (s->kind) {
-    case STMT_REPEAT:
-    case STMT_WHILE:
-      text_add(m->out, "{\n");
-      loop(m, s, top);
-      text_add(m->out, "}\n");
-      break;
-    case STMT_CALL: text_addf(m->out, "%s(arena);\n", cg_func_name(m->u->arena, m->u->options, s->func)); break;
-    case STMT_REPORT: report(m, s); break;
-    case STMT_STEP:
-    case STMT_SOLVE: compiler_bug("codegen", "the schedule has a statement that a pass expands");
+  case STMT_REPEAT:
+  case STMT_WHILE:
+    text_add(m->out, "{\n");
+    loop(m, s, top);
+    text_add(m->out, "}\n");
+    break;
+  case STMT_CALL:
+    text_addf(m->out, "%s(arena);\n", cg_func_name(m->u->arena, m->u->options, s->func));
+    break;
+  case STMT_REPORT: report(m, s); break;
+  case STMT_STEP:
+  case STMT_SOLVE: compiler_bug("codegen", "the schedule has a statement that a pass expands");
   }
 }
 
@@ -187,7 +192,8 @@ static void program(Main *m, int nsetting, int narray) {
             p->nsource ? "sources" : "NULL", nsetting ? "settings" : "NULL",
             narray ? "arrays" : "NULL", p->nmetric ? "metrics" : "NULL");
   text_addf(t, ".seed_offset = %lld,\n.top_steps_offset = %lld,\n",
-            (long long)(p->seed ? emit_byte(p->seed) : 0), (long long)(steps ? emit_byte(steps) : 0));
+            (long long)(p->seed ? emit_byte(p->seed) : 0),
+            (long long)(steps ? emit_byte(steps) : 0));
   text_addf(t, ".seed = %lld,\n.steps = %lld,\n.report_every = %lld,\n.report_csv = %s,\n",
             (long long)p->run.seed, (long long)(steps ? steps->value : 0),
             (long long)p->run.report_every, p->run.csv ? "true" : "false");
@@ -199,7 +205,8 @@ static void tables(Main *m) {
   int nsetting = settings(m), narray = arrays(m);
   metrics(m);
   program(m, nsetting, narray);
-  text_add(m->out, "\nint main(int argc, char **argv) {\nmlo_patient_threads(argv);\nreturn mlo_main(argc, argv, &mlo_program);\n}\n");
+  text_add(m->out, "\nint main(int argc, char **argv) {\nmlo_patient_threads(argv);\nreturn "
+                   "mlo_main(argc, argv, &mlo_program);\n}\n");
 }
 
 void unit_main(Unit *u, Text *out) {
@@ -207,8 +214,8 @@ void unit_main(Unit *u, Text *out) {
   Main m = {.u = u, .out = &body};
   const char *prefix = u->options->library;
   if (prefix) text_addf(&body, "int %sschedule(MloRun *, unsigned char *);\n", prefix);
-  text_addf(&body, "%sint %sschedule(MloRun *run, unsigned char *arena) {\n", prefix ? "" : "static ",
-            prefix ? prefix : "");
+  text_addf(&body, "%sint %sschedule(MloRun *run, unsigned char *arena) {\n",
+            prefix ? "" : "static ", prefix ? prefix : "");
   text_add(&body, "int status = 0;\n(void)run;\n(void)arena;\n");
   statements(&m, u->program->schedule, true);
   text_add(&body, "return status;\n}\n\n");

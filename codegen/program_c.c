@@ -1,5 +1,5 @@
-/* A planned program as one C file: prelude, kernels, functions that call them at planned offsets, and the
-   executable's schedule and tables. */
+/* A planned program as one C file: prelude, kernels, functions that call them at planned offsets,
+   and the executable's schedule and tables. */
 #include <string.h>
 
 #include "codegen/unit_c.h"
@@ -20,7 +20,8 @@ void unit_poison(Unit *u, const Func *f, int at) {
 }
 
 static void function(Unit *u, const Func *f) {
-  const char *linkage = u->options->library ? "" : "static ", *name = cg_func_name(u->arena, u->options, f);
+  const char *linkage = u->options->library ? "" : "static ",
+             *name = cg_func_name(u->arena, u->options, f);
   if (u->options->library) text_addf(&u->functions, "void %s(unsigned char *);\n", name);
   text_addf(&u->functions, "%svoid %s(unsigned char *arena) {\n(void)arena;\n", linkage, name);
   for (int i = 0; i < f->nkernel; i++) {
@@ -43,8 +44,9 @@ static void prelude(Unit *u, Text *t) {
   text_addf(t, "/* Made by mloc %s from %s; do not edit. */\n",
             u->options->version ? u->options->version : "",
             u->options->source ? u->options->source : u->program->name);
-  text_add(t, "#include <math.h>\n#include <stdbool.h>\n#include <stdint.h>\n#include <string.h>\n\n"
-              "#include \"runtime/mlo.h\"\n#include \"runtime/mlo_math.h\"\n");
+  text_add(t,
+           "#include <math.h>\n#include <stdbool.h>\n#include <stdint.h>\n#include <string.h>\n\n"
+           "#include \"runtime/mlo.h\"\n#include \"runtime/mlo_math.h\"\n");
   if (u->random) text_add(t, "#include \"runtime/mlo_random.h\"\n");
   if (u->vectors) text_add(t, "#include \"runtime/mlo_vector.h\"\n");
   text_add(t, "\n#ifdef __clang__\n"
@@ -65,7 +67,8 @@ char *cg_c(Program *p, const CgOptions *o) {
   Text t = {.arena = p->arena};
   prelude(&u, &t);
   for (int i = 0; i < u.nkernel; i++)
-    text_addf(&t, "%sstatic void %s%s\n", u.kernel[i].comment.s, u.kernel[i].name, u.kernel[i].text);
+    text_addf(&t, "%sstatic void %s%s\n", u.kernel[i].comment.s, u.kernel[i].name,
+              u.kernel[i].text);
   text_add(&t, text_indent(p->arena, u.functions.s));
   unit_main(&u, &t);
   return t.s;

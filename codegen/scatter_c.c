@@ -1,5 +1,5 @@
-/* SCATTER and CALL kernels. A scatter fills its destination and then takes the updates in row-major order,
-   always the same, so that sums have the same bits in every run. */
+/* SCATTER and CALL kernels. A scatter fills its destination and then takes the updates in row-major
+   order, always the same, so that sums have the same bits in every run. */
 #include "codegen/kernel_c.h"
 #include "ir/op.h"
 
@@ -26,7 +26,8 @@ static void fill(Emit *e, const Node *n, int dest) {
   emit_close(e, cg_for(e, "#pragma omp simd\n", v));
 }
 
-/* Loops over the update's axes [first, last); their variables go into at. Returns how many there are. */
+/* Loops over the update's axes [first, last); their variables go into at. Returns how many there
+ * are. */
 static int open_axes(Emit *e, const Node *update, int first, int last, Pos *at, int *var) {
   int n = 0;
   for (int a = first; a < last; a++) {
@@ -39,14 +40,15 @@ static int open_axes(Emit *e, const Node *update, int first, int last, Pos *at, 
   return n;
 }
 
-/* Loops over the index; where it is in range, loops over the elements of a row, which do not depend on
-   each other. */
+/* Loops over the index; where it is in range, loops over the elements of a row, which do not depend
+   on each other. */
 void cg_scatter(Emit *e) {
   const Kernel *k = e->kernel;
   const Node *n = k->anchor[0].node, *index = n->in[0], *update = n->in[1];
   int dest = emit_param(e, k->store[0].dest, k->store[0].row, true), depth = 0;
   int outer[MAX_RANK], inner[MAX_RANK];
-  Pos at = {.rank = index->type.rank}, from = {.rank = update->type.rank}, to = {.rank = n->type.rank};
+  Pos at = {.rank = index->type.rank}, from = {.rank = update->type.rank},
+      to = {.rank = n->type.rank};
   fill(e, n, dest);
   int nouter = open_axes(e, update, 0, at.rank, &from, outer);
   for (int a = 0; a < at.rank; a++) at.e[a] = from.e[a];
@@ -63,8 +65,8 @@ void cg_scatter(Emit *e) {
   if (n->op == OP_scatter_add)
     text_addf(emit_body(e), "%s += %s;\n", acc, v.text);
   else
-    text_addf(emit_body(e), "%s = mlo_max%s(%s, %s);\n", acc,
-              n->type.dtype == DT_F32 ? "f" : "", v.text, acc);
+    text_addf(emit_body(e), "%s = mlo_max%s(%s, %s);\n", acc, n->type.dtype == DT_F32 ? "f" : "",
+              v.text, acc);
   for (int i = ninner - 1; i >= 0; i--)
     emit_close(e, cg_for(e, i == ninner - 1 ? "#pragma omp simd\n" : "", inner[i]));
   emit_close(e, arena_printf(e->arena, "if (%s >= 0 && %s < %s)", row.text, row.text,
@@ -86,7 +88,8 @@ void cg_call(Emit *e) {
   int work = emit_param(e, k->scratch, NULL, true);
   int64_t columns = n->type.rank > 1 ? n->type.dim[1] : 1;
   text_addf(emit_body(e), "mlo_solve_%s(%s, %s, %s, p%d + %s, p%d + %s, p%d, p%d);\n",
-            dtype_name(n->type.dtype), m.transposed ? "true" : "false", count_text(e, n->type.dim[0]), count_text(e, columns), pm,
-            count_text(e, m.offset), pb, count_text(e, b.offset), px, work);
+            dtype_name(n->type.dtype), m.transposed ? "true" : "false",
+            count_text(e, n->type.dim[0]), count_text(e, columns), pm, count_text(e, m.offset), pb,
+            count_text(e, b.offset), px, work);
   copy_stores(e);
 }

@@ -27,8 +27,12 @@ const char *emit_name(Emit *e, const char *prefix) {
 }
 
 int emit_var(Emit *e, int64_t extent, const char *prefix) {
-  Var v = {.name = emit_name(e, prefix), .extent = extent, .depth = e->depth, .parent = -1,
-           .stride = 1, .scope = e->scope[e->depth].serial};
+  Var v = {.name = emit_name(e, prefix),
+           .extent = extent,
+           .depth = e->depth,
+           .parent = -1,
+           .stride = 1,
+           .scope = e->scope[e->depth].serial};
   VEC_PUSH(e->arena, e->var, e->nvar, e->var_cap, v);
   return e->nvar - 1;
 }
@@ -117,7 +121,10 @@ const char *emit_aff(Emit *e, Aff a, int *depth) {
     if (k != 1) text_addf(&t, " * %lld", k);
   }
   if (a.c || !a.n)
-    text_addf(&t, "%s%lld", a.n ? a.c < 0 ? " - " : " + " : a.c < 0 ? "-" : "",
+    text_addf(&t, "%s%lld",
+              a.n       ? a.c < 0 ? " - " : " + "
+              : a.c < 0 ? "-"
+                        : "",
               (long long)(a.c < 0 ? -a.c : a.c));
   return t.s;
 }
@@ -127,8 +134,7 @@ static const Quotient *quotient_of(Emit *e, Aff a, int64_t d) {
   for (int i = 0; i < e->nquotient; i++) {
     Quotient *q = &e->quotient[i];
     int depth = e->var[q->quotient].depth;
-    if (q->d == d && aff_eq(&q->a, &a) && depth <= e->depth &&
-        e->scope[depth].serial == q->serial)
+    if (q->d == d && aff_eq(&q->a, &a) && depth <= e->depth && e->scope[depth].serial == q->serial)
       return q;
   }
   int depth = 0;
@@ -146,8 +152,8 @@ static const Quotient *quotient_of(Emit *e, Aff a, int64_t d) {
   v.name = emit_name(e, "q");
   v.extent = d;
   VEC_PUSH(e->arena, e->var, e->nvar, e->var_cap, v);
-  text_addf(&e->scope[depth].body, "const %s %s = %s - %s * %lld;\n", e->itype, v.name, text,
-            whole, (long long)d);
+  text_addf(&e->scope[depth].body, "const %s %s = %s - %s * %lld;\n", e->itype, v.name, text, whole,
+            (long long)d);
   VEC_PUSH(e->arena, e->quotient, e->nquotient, e->quotient_cap, q);
   return &e->quotient[e->nquotient - 1];
 }
@@ -217,7 +223,11 @@ int emit_value_var(Emit *e, Val v) {
   unsigned serial = e->scope[v.depth].serial;
   for (int k = 0; k < e->nvar; k++)
     if (e->var[k].scope == serial && !strcmp(e->var[k].name, name)) return k;
-  Var var = {.name = name, .extent = INT32_MAX, .depth = v.depth, .parent = -1, .stride = 1,
+  Var var = {.name = name,
+             .extent = INT32_MAX,
+             .depth = v.depth,
+             .parent = -1,
+             .stride = 1,
              .scope = serial};
   VEC_PUSH(e->arena, e->var, e->nvar, e->var_cap, var);
   return e->nvar - 1;

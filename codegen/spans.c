@@ -24,24 +24,23 @@ const char *cg_source_lines(Arena *a, const Program *p, const Kernel *k) {
   const char *s = n == 0 ? "" : n == 1 ? ", line " : ", lines ";
   for (int i = 0, j; i < n; i = j) {
     for (j = i + 1; j < n && line[j] == line[j - 1] + 1; j++) continue;
-    s = arena_printf(a, j > i + 1 ? "%s%s%d-%d" : "%s%s%d", s, i ? ", " : "", line[i],
-                     line[j - 1]);
+    s = arena_printf(a, j > i + 1 ? "%s%s%d-%d" : "%s%s%d", s, i ? ", " : "", line[i], line[j - 1]);
   }
   return s;
 }
 
 const char *cg_role_name(Role r) {
   static const char *const names[NROLE] = {
-      [ROLE_INIT] = "init",     [ROLE_OBJECTIVE] = "objective", [ROLE_METRIC] = "metric",
-      [ROLE_GRADIENT] = "gradient", [ROLE_UPDATE] = "update",   [ROLE_ADJOINT] = "adjoint",
-      [ROLE_HVP] = "hvp",       [ROLE_SOLVE] = "solve",         [ROLE_HOIST] = "hoist",
+      [ROLE_INIT] = "init",         [ROLE_OBJECTIVE] = "objective", [ROLE_METRIC] = "metric",
+      [ROLE_GRADIENT] = "gradient", [ROLE_UPDATE] = "update",       [ROLE_ADJOINT] = "adjoint",
+      [ROLE_HVP] = "hvp",           [ROLE_SOLVE] = "solve",         [ROLE_HOIST] = "hoist",
       [ROLE_CHECK] = "check"};
   return names[r];
 }
 
 const char *cg_storage_kind_name(StorageKind k) {
   static const char *const names[NSTORAGEKIND] = {
-      [ST_DATA] = "data",       [ST_VAR] = "variable", [ST_GRAD] = "gradient",
+      [ST_DATA] = "data",       [ST_VAR] = "variable",    [ST_GRAD] = "gradient",
       [ST_STATE] = "state",     [ST_ADJOINT] = "adjoint", [ST_TEMP] = "temporary",
       [ST_SETTING] = "setting", [ST_COUNTER] = "counter", [ST_OUTPUT] = "output"};
   return names[k];

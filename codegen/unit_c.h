@@ -6,9 +6,9 @@
 
 /* One static function of the generated file; kernels whose text is equal share it. */
 typedef struct CKernel {
-  const char *text;   /* parameter list and body, without the name */
-  const char *name;   /* "k3" */
-  Text comment;       /* one line for every kernel that it stands for */
+  const char *text; /* parameter list and body, without the name */
+  const char *name; /* "k3" */
+  Text comment;     /* one line for every kernel that it stands for */
 } CKernel;
 
 /* The generated file while it grows. */

@@ -1,5 +1,6 @@
-/* Random programs: the reference evaluator, statement by statement, against the whole schedule as generated C,
-   with and without the optional passes on kernels. Seeds are fixed; arguments FIRST COUNT choose others. */
+/* Random programs: the reference evaluator, statement by statement, against the whole schedule as
+   generated C, with and without the optional passes on kernels. Seeds are fixed; arguments FIRST
+   COUNT choose others. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,8 +17,9 @@
 
 /* What generated code calls has to be in this executable. */
 typedef void (*Symbol)(void);
-static const volatile Symbol needed[] = {(Symbol)mlo_gemm_f32, (Symbol)mlo_gemm_f64, (Symbol)mlo_solve_f32,
-                                (Symbol)mlo_solve_f64, (Symbol)mlo_poison};
+static const volatile Symbol needed[] = {(Symbol)mlo_gemm_f32, (Symbol)mlo_gemm_f64,
+                                         (Symbol)mlo_solve_f32, (Symbol)mlo_solve_f64,
+                                         (Symbol)mlo_poison};
 
 typedef struct One {
   Build b;
@@ -35,7 +37,12 @@ static void reports_to_repeats(Stmt *s) {
 }
 
 static One prepare(uint64_t seed, int variant, Text *text) {
-  One o = {.b = draw_program(seed, 3, 16, seed % 5 == 0 ? 90 : seed % 3 ? 5 : 17), .seed = seed, .variant = variant};
+  One o = {.b = draw_program(seed, 3, 16,
+                             seed % 5 == 0 ? 90
+                             : seed % 3    ? 5
+                                           : 17),
+           .seed = seed,
+           .variant = variant};
   Program *p = o.b.p;
   reports_to_repeats(p->schedule);
   o.want = interp_new(p);
@@ -53,12 +60,14 @@ static One prepare(uint64_t seed, int variant, Text *text) {
         x->parallel = x->parallel || (x->kind == KERNEL_LOOP && x->order == ORDER_ROWS);
         if (!x->chunk) x->chunk = 3;
       }
-  CgOptions options = {.library = arena_printf(o.b.arena, "s%d_%d_", (int)seed, variant), .poison = variant & 2};
+  CgOptions options = {.library = arena_printf(o.b.arena, "s%d_%d_", (int)seed, variant),
+                       .poison = variant & 2};
   text_add(text, cg_c(p, &options));
   return o;
 }
 
-/* Reductions may be summed in another order, functions may differ in the last bits, and both may be amplified. */
+/* Reductions may be summed in another order, functions may differ in the last bits, and both may be
+ * amplified. */
 static bool close_to(double got, double want) {
   if (isnan(got) || isnan(want)) return isnan(got) && isnan(want);
   return got == want || fabs(got - want) <= 1e-9 * (1 + fabs(want));
@@ -81,8 +90,8 @@ static int check(const One *o, const Native *native) {
     native_read(arena, s, got);
     for (int64_t k = 0; k < n && !wrong; k++)
       if (!close_to(got[k], want[k])) {
-        printf("seed %d, variant %d: %s[%d] is %.17g, not %.17g\n", (int)o->seed, o->variant, s->name, (int)k, got[k],
-               want[k]);
+        printf("seed %d, variant %d: %s[%d] is %.17g, not %.17g\n", (int)o->seed, o->variant,
+               s->name, (int)k, got[k], want[k]);
         wrong = 1;
       }
   }

@@ -26,7 +26,8 @@ Native *native_load(const char *text) {
   FILE *f = fopen(path, "w");
   if (!f || fputs(text, f) < 0 || fclose(f)) die("cannot write", path);
   snprintf(command, sizeof command,
-           "%s -std=gnu11 -O2 -fopenmp -fno-math-errno -fno-trapping-math -march=native -Wall -Wextra -Werror "
+           "%s -std=gnu11 -O2 -fopenmp -fno-math-errno -fno-trapping-math -march=native -Wall "
+           "-Wextra -Werror "
            "-fPIC -shared -I%s -o %s/a.so %s/a.c",
            cc && *cc ? cc : "cc", root ? root : ".", dir, dir);
   if (system(command) != 0) die("generated text does not compile", path);
@@ -48,7 +49,9 @@ void native_free(Native *n) {
 
 void *native_find(const Native *n, const char *name) { return dlsym(n->handle, name); }
 
-static size_t byte_of(const Storage *s) { return (size_t)(storage_root(s)->offset + storage_start(s)); }
+static size_t byte_of(const Storage *s) {
+  return (size_t)(storage_root(s)->offset + storage_start(s));
+}
 
 void native_read(const unsigned char *arena, const Storage *s, double *out) {
   const unsigned char *at = arena + byte_of(s);
@@ -56,10 +59,10 @@ void native_read(const unsigned char *arena, const Storage *s, double *out) {
     int32_t w;
     float x;
     switch (s->type.dtype) {
-      case DT_BOOL: out[i] = at[i]; break;
-      case DT_I32: memcpy(&w, at + 4 * i, 4), out[i] = w; break;
-      case DT_F32: memcpy(&x, at + 4 * i, 4), out[i] = x; break;
-      default: memcpy(&out[i], at + 8 * i, 8);
+    case DT_BOOL: out[i] = at[i]; break;
+    case DT_I32: memcpy(&w, at + 4 * i, 4), out[i] = w; break;
+    case DT_F32: memcpy(&x, at + 4 * i, 4), out[i] = x; break;
+    default: memcpy(&out[i], at + 8 * i, 8);
     }
   }
 }
@@ -70,10 +73,10 @@ void native_write(unsigned char *arena, const Storage *s, const double *in) {
     int32_t w = s->type.dtype == DT_I32 ? (int32_t)in[i] : 0;
     float x = (float)in[i];
     switch (s->type.dtype) {
-      case DT_BOOL: at[i] = in[i] != 0; break;
-      case DT_I32: memcpy(at + 4 * i, &w, 4); break;
-      case DT_F32: memcpy(at + 4 * i, &x, 4); break;
-      default: memcpy(at + 8 * i, &in[i], 8);
+    case DT_BOOL: at[i] = in[i] != 0; break;
+    case DT_I32: memcpy(at + 4 * i, &w, 4); break;
+    case DT_F32: memcpy(at + 4 * i, &x, 4); break;
+    default: memcpy(at + 8 * i, &in[i], 8);
     }
   }
 }

@@ -3,12 +3,12 @@
 
 #include "ir/program.h"
 
-/* Generated C in this process: compiled to a shared object and loaded. The runtime's symbols come from
-   the test's executable. */
+/* Generated C in this process: compiled to a shared object and loaded. The runtime's symbols come
+   from the test's executable. */
 typedef struct Native Native;
 
-/* Compiles the text with $CC (cc) and warnings as errors, optimized as executables are; fails the process
-   with the compiler's messages. */
+/* Compiles the text with $CC (cc) and warnings as errors, optimized as executables are; fails the
+   process with the compiler's messages. */
 Native *native_load(const char *text);
 void native_free(Native *n);
 /* Address of a symbol; NULL if absent. */

@@ -1,7 +1,8 @@
-/* Generated C against the reference evaluator over the whole op table: every row's samples in f32 and f64, and cases of
-   shapes, views and products beside them, each as a function of its own, all in one shared object. Each case runs
-   unfused, fused, and with threads. The tolerance is 4 ulp of the largest value for one operation on
-   values of order one (functions are within 4 ulp; sums of a few terms in another order), more where stated. */
+/* Generated C against the reference evaluator over the whole op table: every row's samples in f32
+   and f64, and cases of shapes, views and products beside them, each as a function of its own, all
+   in one shared object. Each case runs unfused, fused, and with threads. The tolerance is 4 ulp of
+   the largest value for one operation on values of order one (functions are within 4 ulp; sums of a
+   few terms in another order), more where stated. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,8 +24,8 @@
 #include "tests/support/native.h"
 
 typedef void (*Symbol)(void);
-static const volatile Symbol needed[] = {(Symbol)mlo_gemm_f32, (Symbol)mlo_gemm_f64, (Symbol)mlo_solve_f32,
-                                         (Symbol)mlo_solve_f64};
+static const volatile Symbol needed[] = {(Symbol)mlo_gemm_f32, (Symbol)mlo_gemm_f64,
+                                         (Symbol)mlo_solve_f32, (Symbol)mlo_solve_f64};
 
 enum { MODES = 3 };
 
@@ -48,7 +49,8 @@ typedef struct Suite {
 static void threads(Program *p) {
   for (int k = 0; k < p->func[0]->nkernel; k++) {
     Kernel *x = p->func[0]->kernel[k];
-    x->parallel = x->parallel || (x->kind == KERNEL_LOOP && x->order == ORDER_ROWS) || x->kind == KERNEL_GEMM;
+    x->parallel =
+        x->parallel || (x->kind == KERNEL_LOOP && x->order == ORDER_ROWS) || x->kind == KERNEL_GEMM;
     if (!x->chunk) x->chunk = 3;
   }
 }
@@ -79,7 +81,8 @@ static void add(Suite *s, const char *name, Graph *g, Node *node, double **value
   const char *same = "";
   for (int mode = 0; mode < MODES; mode++) {
     c.b[mode] = program_of(&c, mode);
-    CgOptions plain = {.library = "x"}, o = {.library = arena_printf(s->arena, "c%d_%d_", s->n, mode)};
+    CgOptions plain = {.library = "x"},
+              o = {.library = arena_printf(s->arena, "c%d_%d_", s->n, mode)};
     const char *text = arena_strdup(s->arena, cg_c(c.b[mode].p, &plain));
     c.skip[mode] = !strcmp(text, same);
     same = text;
@@ -101,15 +104,18 @@ static void compare(const Trial *c, int mode, const double *got, const double *w
     if (isfinite(want[i]) && fabs(want[i]) > scale) scale = fabs(want[i]);
   double limit = c->ulps * scale * epsilon(c->node->type.dtype);
   for (int64_t i = 0; i < n; i++)
-    if (got[i] != want[i] && !(fabs(got[i] - want[i]) <= limit) && !(isnan(got[i]) && isnan(want[i])))
+    if (got[i] != want[i] && !(fabs(got[i] - want[i]) <= limit) &&
+        !(isnan(got[i]) && isnan(want[i])))
       fail_msg("%s, mode %d, element %d: %.17g, not %.17g", c->name, mode, (int)i, got[i], want[i]);
 }
 
-static void run_mode(const Suite *s, const Native *native, int number, int mode, const double *want) {
+static void run_mode(const Suite *s, const Native *native, int number, int mode,
+                     const double *want) {
   Trial *c = &s->trial[number];
   Program *p = c->b[mode].p;
   int (*schedule)(MloRun *, unsigned char *);
-  *(void **)&schedule = native_find(native, arena_printf(s->arena, "c%d_%d_schedule", number, mode));
+  *(void **)&schedule =
+      native_find(native, arena_printf(s->arena, "c%d_%d_schedule", number, mode));
   assert_non_null(*(void **)&schedule);
   unsigned char *arena = native_arena(p);
   for (int i = 0; i < p->nstorage; i++)
@@ -135,7 +141,8 @@ static void run(const Suite *s, const Native *native, int number) {
 }
 
 static void run_all(Suite *s) {
-  for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) assert_non_null(*(void *const volatile *)&needed[i]);
+  for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
+    assert_non_null(*(void *const volatile *)&needed[i]);
   Native *native = native_load(s->text.s);
   for (int i = 0; i < s->n; i++) run(s, native, i);
   native_free(native);
@@ -156,7 +163,8 @@ static void table(DType real) {
     for (int v = 0; case_make(s.arena, (Op)op, v, real, &c); v++) {
       double **value = arena_dup(s.arena, c.value, sizeof c.value);
       double ulps = op == OP_solve ? 256 : op == OP_random ? 32 : 16;
-      const char *name = arena_printf(s.arena, "%s %d %s", op_info((Op)op)->name, v, dtype_name(real));
+      const char *name =
+          arena_printf(s.arena, "%s %d %s", op_info((Op)op)->name, v, dtype_name(real));
       add(&s, name, c.graph, c.node, value, ulps);
     }
   }
@@ -177,7 +185,10 @@ typedef struct Maker {
 } Maker;
 
 static Maker maker(Suite *s, uint64_t seed) {
-  return (Maker){.s = s, .g = graph_new(s->arena), .value = arena_array(s->arena, double *, 10), .draw = {seed}};
+  return (Maker){.s = s,
+                 .g = graph_new(s->arena),
+                 .value = arena_array(s->arena, double *, 10),
+                 .draw = {seed}};
 }
 
 static Node *input(Maker *m, DType d, int rank, int64_t n0, int64_t n1, int64_t n2) {
@@ -198,7 +209,8 @@ static void finish(Maker *m, const char *name, Node *n, double ulps) {
 static const int64_t sizes[] = {1, 3, 17, 64, 131};
 enum { NSIZE = sizeof sizes / sizeof *sizes };
 
-/* All transpose flags with sizes around every block of the loops; batches; by the library too (large ones). */
+/* All transpose flags with sizes around every block of the loops; batches; by the library too
+ * (large ones). */
 static void products(void **state) {
   (void)state;
   Suite s = suite();
@@ -206,7 +218,8 @@ static void products(void **state) {
     Maker m = maker(&s, 7 + (uint64_t)i);
     DType d = i & 1 ? DT_F64 : DT_F32;
     bool ta = i & 2, tb = i & 4;
-    int64_t r = sizes[(i / 8) % NSIZE], c = sizes[(i / 5) % NSIZE], k = sizes[(i / 3 + i % 3) % NSIZE];
+    int64_t r = sizes[(i / 8) % NSIZE], c = sizes[(i / 5) % NSIZE],
+            k = sizes[(i / 3 + i % 3) % NSIZE];
     if (i % 7 == 0) r = 1;
     if (i % 7 == 1) c = 1;
     int rank = i % 11 == 0 ? 3 : 2;
@@ -220,7 +233,8 @@ static void products(void **state) {
     }
     Node *p = ir_matmul(m.g, a, b, ta, tb);
     if (i % 2) p = ir_sigmoid(m.g, ir_add(m.g, p, ir_num(m.g, p, 0.5)));
-    finish(&m, arena_printf(s.arena, "product %d: %d x %d x %d", i, (int)r, (int)c, (int)k), p, 4 + (double)k);
+    finish(&m, arena_printf(s.arena, "product %d: %d x %d x %d", i, (int)r, (int)c, (int)k), p,
+           4 + (double)k);
   }
   run_all(&s);
 }
@@ -245,7 +259,8 @@ static void reductions(void **state) {
   run_all(&s);
 }
 
-/* softmax, layer norm, cross entropy over rows and columns; sums long enough for chunks and blocks. */
+/* softmax, layer norm, cross entropy over rows and columns; sums long enough for chunks and blocks.
+ */
 static void chains(void **state) {
   (void)state;
   Suite s = suite();
@@ -262,7 +277,8 @@ static void chains(void **state) {
   Maker m = maker(&s, 3000);
   finish(&m, "long sum", ir_sum_all(m.g, input(&m, DT_F64, 2, 300, 301, 0)), 4096);
   m = maker(&s, 3001);
-  finish(&m, "long maximum", ir_reduce_max(m.g, input(&m, DT_F32, 1, 50000, 0, 0), (int64_t[]){0}, 1), 0);
+  finish(&m, "long maximum",
+         ir_reduce_max(m.g, input(&m, DT_F32, 1, 50000, 0, 0), (int64_t[]){0}, 1), 0);
   m = maker(&s, 3002);
   finish(&m, "empty sum", ir_sum(m.g, input(&m, DT_F32, 2, 0, 3, 0), (int64_t[]){0}, 1), 0);
   m = maker(&s, 3003);
@@ -270,7 +286,8 @@ static void chains(void **state) {
   run_all(&s);
 }
 
-/* Stacks of views, read in place: indices out of range, padding inside concatenations, reshapes that need divisions. */
+/* Stacks of views, read in place: indices out of range, padding inside concatenations, reshapes
+ * that need divisions. */
 static void views(void **state) {
   (void)state;
   Suite s = suite();
@@ -283,20 +300,22 @@ static void views(void **state) {
       Type t = x->type, big = t;
       int64_t start[MAX_RANK] = {0}, swap[] = {1, 0}, flat = type_count(t);
       switch (draw_below(&m.draw, 8)) {
-        case 0: x = ir_transpose(g, x, swap); break;
-        case 1: x = ir_reshape(g, x, 2, (int64_t[]){t.dim[1], t.dim[0]}); break;
-        case 2: x = ir_reshape(g, ir_reverse(g, ir_reshape(g, x, 1, &flat), start, 1), 2, t.dim); break;
-        case 3:
-          big.dim[0] += 3, big.dim[1] += 1, start[0] = 2;
-          x = ir_pad(g, x, start, big);
-          break;
-        case 4:
-          big.dim[0] -= big.dim[0] > 1, start[0] = t.dim[0] > 1;
-          x = ir_slice(g, x, start, big);
-          break;
-        case 5: x = ir_concat(g, (Node *[]){x, ir_neg(g, x)}, 2, (int)draw_below(&m.draw, 2)); break;
-        case 6: x = ir_gather(g, x, index); break;
-        default: x = ir_add(g, x, x);
+      case 0: x = ir_transpose(g, x, swap); break;
+      case 1: x = ir_reshape(g, x, 2, (int64_t[]){t.dim[1], t.dim[0]}); break;
+      case 2:
+        x = ir_reshape(g, ir_reverse(g, ir_reshape(g, x, 1, &flat), start, 1), 2, t.dim);
+        break;
+      case 3:
+        big.dim[0] += 3, big.dim[1] += 1, start[0] = 2;
+        x = ir_pad(g, x, start, big);
+        break;
+      case 4:
+        big.dim[0] -= big.dim[0] > 1, start[0] = t.dim[0] > 1;
+        x = ir_slice(g, x, start, big);
+        break;
+      case 5: x = ir_concat(g, (Node *[]){x, ir_neg(g, x)}, 2, (int)draw_below(&m.draw, 2)); break;
+      case 6: x = ir_gather(g, x, index); break;
+      default: x = ir_add(g, x, x);
       }
     }
     finish(&m, arena_printf(s.arena, "views %d", i), ir_neg(g, x), 0);
@@ -319,16 +338,18 @@ static void not_a_number(void **state) {
     m = maker(&s, 5000);
     x = input(&m, i & 1 ? DT_F64 : DT_F32, 2, 5, 19, 0);
     m.value[0][30] = NAN;
-    finish(&m, "select on NaN", ir_select(m.g, ir_lt(m.g, x, ir_num(m.g, x, 0)), ir_num(m.g, x, -INFINITY),
-                                          ir_max(m.g, x, ir_num(m.g, x, NAN))), 0);
+    finish(&m, "select on NaN",
+           ir_select(m.g, ir_lt(m.g, x, ir_num(m.g, x, 0)), ir_num(m.g, x, -INFINITY),
+                     ir_max(m.g, x, ir_num(m.g, x, NAN))),
+           0);
   }
   run_all(&s);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(table_f32),  cmocka_unit_test(table_f64), cmocka_unit_test(products),
-      cmocka_unit_test(reductions), cmocka_unit_test(chains),    cmocka_unit_test(views),
+      cmocka_unit_test(table_f32),    cmocka_unit_test(table_f64), cmocka_unit_test(products),
+      cmocka_unit_test(reductions),   cmocka_unit_test(chains),    cmocka_unit_test(views),
       cmocka_unit_test(not_a_number),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
