@@ -6,6 +6,7 @@
 #include <math.h>
 
 enum { SHOWN = 6 }; /* values of a variable in the table */
+#define UNSOLVED 1e-6 /* residual from which on the levels below count as not solved */
 
 static const char *const array_names[NCHECKARRAY] = {
     [CHECK_RESIDUAL] = "residual", [CHECK_METHOD] = "method", [CHECK_DENSE] = "dense",
@@ -120,6 +121,9 @@ static void print_level(const CheckLevel *l, FILE *out) {
   fprintf(out, "level %s (", l->level->name);
   print_methods(l->level, out);
   fprintf(out, "), levels below solved to a residual of %.1e\n", l->residual);
+  if (!(l->residual < UNSOLVED))
+    fprintf(out, "  Newton's method did not solve the levels below from where their own steps led: the differences\n"
+                 "  mean nothing. More `steps`, or initial values nearer to a solution, may help.\n");
   int64_t at = 0;
   for (int k = 0; k < l->level->nvar; k++) {
     const Storage *v = l->level->var[k];

@@ -4,7 +4,8 @@
         levels are solved, not merely iterated on;
      2. the gradient of k by its edges' methods, and again with every system solved by `dense`;
      3. sixth-order central differences of the solved program: perturb one variable of k, settle again, evaluate k's
-        objective; for all variables, or a spread of SAMPLES of them.
+        objective; for all variables, or a spread of SAMPLES of them. What stands under `stop` keeps its value of the
+        unperturbed point, as do the active faces of box constraints, which are under `stop` in the equations.
    The results go to outputs k.check.method, k.check.dense, k.check.fd (at k.check.index) and k.check.residual. Middle
    levels are solved by gradients that were checked just before, so by induction all of them are. */
 #include <math.h>
@@ -78,6 +79,8 @@ typedef struct Settle {
   Storage *inverse;      /* of J */
   Storage *go, *better, *size; /* the last step was larger than rounding; and smaller than the one before; its norm^2 */
   Func *residual, *step, *start, *invert;
+  Func *freeze, *frozen, *objective; /* stores what is under stop; residual and objective that read the stored values */
+  Storage *value;                    /* of objective, minimized */
   Stmt *linearize; /* one loop over the columns */
 } Settle;
 
@@ -145,7 +148,8 @@ static void emit_invert(Checker *k, Settle *s) {
   func_result(k->p, f, ir_solve(g, damped, unit), s->inverse, NULL);
 }
 
-/* One Newton step with the Jacobian at hand. Steps below 1e-11 of the unknowns are rounding of the solve. */
+/* One Newton step with the Jacobian at hand, at most half as long as the unknowns (and 1): far from a solution full
+   steps lead nowhere. Steps below 1e-11 of the unknowns are rounding of the solve. */
 static void emit_newton(Checker *k, Settle *s, Node *const *leaf, int n) {
   Func *f = s->step = func(k, "step");
   Graph *g = f->graph;
@@ -154,20 +158,76 @@ static void emit_newton(Checker *k, Settle *s, Node *const *leaf, int n) {
   int64_t at = 0;
   for (int i = 0; i < n; i++) {
     Node *z = ir_param(g, leaf[i]->attr.sym, leaf[i]->type);
-    Node *moved = ir_sub(g, z, piece(g, delta, &at, z->type));
-    func_result(k->p, f, moved, program_find(k->p, leaf[i]->attr.sym), NULL);
-    size = ir_plus(g, size, ir_dot(g, moved, moved));
+    size = ir_plus(g, size, ir_dot(g, z, z));
   }
-  Node *limit = ir_mul(g, number(k, g, 1e-22), ir_add(g, size, number(k, g, 1)));
-  Node *step = ir_dot(g, delta, delta), *go = ir_lt(g, limit, step);
+  size = ir_add(g, size, number(k, g, 1));
+  Node *length = ir_dot(g, delta, delta), *one = number(k, g, 1);
+  Node *longest = ir_mul(g, size, number(k, g, 0.25));
+  Node *shrink = ir_select(g, ir_lt(g, longest, length), ir_sqrt(g, ir_div(g, longest, length)), one);
+  for (int i = 0; i < n; i++) {
+    Node *z = ir_param(g, leaf[i]->attr.sym, leaf[i]->type);
+    Node *move = piece(g, ir_mul(g, delta, ir_fill(g, shrink, delta->type)), &at, z->type);
+    func_result(k->p, f, ir_sub(g, z, move), program_find(k->p, leaf[i]->attr.sym), NULL);
+  }
+  Node *go = ir_lt(g, ir_mul(g, number(k, g, 1e-22), size), length);
   func_result(k->p, f, go, s->go, NULL);
-  func_result(k->p, f, ir_and(g, go, ir_lt(g, step, storage_read(g, s->size))), s->better, NULL);
-  func_result(k->p, f, step, s->size, NULL);
+  func_result(k->p, f, ir_and(g, go, ir_lt(g, length, storage_read(g, s->size))), s->better, NULL);
+  func_result(k->p, f, length, s->size, NULL);
   s->start = func(k, "start");
   g = s->start->graph;
   func_result(k->p, s->start, ir_const(g, s->go->type, 1), s->go, NULL);
   func_result(k->p, s->start, ir_const(g, s->go->type, 1), s->better, NULL);
   func_result(k->p, s->start, number(k, g, INFINITY), s->size, NULL);
+}
+
+/* The outermost `stop` nodes that the expressions reach. */
+static int find_stops(Graph *g, Node *const *expr, int n, Node **stop) {
+  Arena *scratch = arena_new();
+  bool *mark = arena_array(scratch, bool, g->nnode);
+  int found = 0;
+  for (int i = 0; i < n; i++)
+    if (expr[i]) mark[expr[i]->id] = true;
+  for (int i = g->nnode - 1; i >= 0; i--) {
+    if (!mark[i]) continue;
+    if (g->node[i]->op == OP_stop) {
+      if (stop) stop[found] = g->node[i];
+      found++;
+      continue;
+    }
+    for (int j = 0; j < g->node[i]->nin; j++) mark[g->node[i]->in[j]->id] = true;
+  }
+  arena_free(scratch);
+  return found;
+}
+
+/* Variants of residual and objective for the differences: `stop` reads what `freeze` stored. */
+static void emit_frozen(Checker *k, Settle *s, Node *const *eq, int n) {
+  Program *p = k->p;
+  Graph *g = k->c->graph;
+  Arena *scratch = arena_new();
+  Node **expr = arena_array(scratch, Node *, n + 1);
+  memcpy(expr, eq, sizeof *eq * (size_t)n);
+  expr[n] = k->k->objective;
+  int nstop = find_stops(g, expr, n + 1, NULL);
+  Node **stop = arena_array(scratch, Node *, nstop), **kept = arena_array(scratch, Node *, nstop);
+  find_stops(g, expr, n + 1, stop);
+  s->freeze = nstop ? func(k, "freeze") : NULL;
+  for (int i = 0; i < nstop; i++) {
+    Node *now;
+    Storage *t = named(k, ST_TEMP, stop[i]->type, arena_printf(p->arena, "stop%d", i));
+    ir_subst(s->freeze->graph, &stop[i]->in[0], 1, NULL, NULL, 0, &now);
+    func_result(p, s->freeze, now, t, NULL);
+    kept[i] = storage_read(g, t);
+  }
+  ir_subst(g, expr, n + 1, stop, kept, nstop, expr);
+  s->frozen = func(k, "frozen");
+  func_result(p, s->frozen, flat_expressions(k, s->frozen->graph, expr), s->r, NULL);
+  s->objective = func(k, "objective");
+  s->value = named(k, ST_TEMP, type_scalar(program_float(p)), "objective");
+  Node *value;
+  ir_subst(s->objective->graph, &expr[n], 1, NULL, NULL, 0, &value);
+  func_result(p, s->objective, value, s->value, NULL);
+  arena_free(scratch);
 }
 
 static Settle emit_settle(Checker *k) {
@@ -187,6 +247,7 @@ static Settle emit_settle(Checker *k) {
   s.residual = func(k, "residual");
   func_result(k->p, s.residual, flat_expressions(k, s.residual->graph, eq), s.r, NULL);
   emit_linearize(k, &s, leaf, eq, total);
+  emit_frozen(k, &s, eq, total);
   emit_invert(k, &s);
   emit_newton(k, &s, leaf, total);
   arena_free(scratch);
@@ -204,7 +265,7 @@ static void push_settle(Checker *k, Stmt ***tail, const Settle *s, bool newton) 
     push(&body, arena_dup(k->p->arena, s->linearize, sizeof *s->linearize));
     push_call(k, &body, s->invert);
   }
-  push_call(k, &body, s->residual);
+  push_call(k, &body, newton ? s->residual : s->frozen);
   push_call(k, &body, s->step);
   push(tail, loop);
 }
@@ -291,16 +352,16 @@ static void push_differences(Checker *k, Stmt ***tail, const Settle *s) {
   d.index = named(k, ST_OUTPUT, type_make(DT_I32, 1, &d.samples), "index");
   push_copy(k, tail, "keep", k->level->flat, d.z0);
   push_call(k, tail, emit_index(k, &d));
+  if (s->freeze) push_call(k, tail, s->freeze);
   Stmt *loop = stmt_new(p, STMT_REPEAT);
   loop->count = points;
   loop->counter = d.q;
   Stmt **body = &loop->body;
   push_call(k, &body, emit_perturb(k, &d));
   push_settle(k, &body, s, false);
-  push_call(k, &body, k->level->objective);
+  push_call(k, &body, s->objective);
   Func *keep = func(k, "evaluate");
-  Node *loss = storage_read(keep->graph, k->level->loss);
-  if (k->level->maximize) loss = ir_neg(keep->graph, loss);
+  Node *loss = storage_read(keep->graph, s->value);
   func_result(p, keep, ir_reshape(keep->graph, loss, 1, (int64_t[]){1}), d.value, d.q);
   push_call(k, &body, keep);
   push(tail, loop);

@@ -421,6 +421,22 @@ static void box(void **state) {
   }
 }
 
+/* ---- stop: a* = 1 - r^2 / 2, v* = stop(a) a + r, f = (v - 1)^2 + a stop(v): at r = 1, f' = 2 (v - 1)(1 - a) - v = -1 */
+
+static void stop_holds_still(void **state) {
+  Chain *ch = *state;
+  const double g[] = {-1, -1};
+  remember(ch, "level a { var w : f64[2] = 0; minimize sum((w - 1)^2) + sum(top.r^2 * w); "
+               "optimizer = sgd(lr = 0.1); steps = 2; }\n"
+               "level b { var v : f64[2] = 0; argmin a via dense(); "
+               "minimize sum((v - stop(a.w) * a.w - top.r)^2); optimizer = adam(lr = 0.1); }\n"
+               "level top { var r : f64[2] = 1; argmin b via dense(); "
+               "minimize sum((b.v - 1)^2) + sum(a.w * stop(b.v)); optimizer = sgd(lr = 1); }\n"
+               "run main of top { seed = 0; precision = f64; }\n");
+  check_grad(ch); /* fails where the differences disagree */
+  expect(ch, 1, "dense", 2, g, 1e-10);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(quadratic, setup, teardown),
@@ -429,6 +445,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(trilevel_quadratic, setup, teardown),
       cmocka_unit_test_setup_teardown(third_order, setup, teardown),
       cmocka_unit_test_setup_teardown(box, setup, teardown),
+      cmocka_unit_test_setup_teardown(stop_holds_still, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
