@@ -1,5 +1,5 @@
-/* What benchmarks share: turns and medians, memory, and access to a generated program's arena by the names
-   in its tables. */
+/* What benchmarks share: turns and medians, memory, and access to a generated program's arena by
+   the names in its tables. */
 #define _GNU_SOURCE
 #include "tests/bench/bench.h"
 
@@ -11,9 +11,11 @@
 #include <time.h>
 
 enum { MAX_CONTENDERS = 8 };
-static const double SLICE = 0.5e-3; /* seconds; shorter than the time that a scheduler gives to others */
+static const double SLICE =
+    0.5e-3; /* seconds; shorter than the time that a scheduler gives to others */
 
-/* With one thread the time that this process has had: what else runs on the machine does not count. */
+/* With one thread the time that this process has had: what else runs on the machine does not count.
+ */
 static double now(void) {
   struct timespec t;
   clock_gettime(omp_get_max_threads() == 1 ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &t);
@@ -65,7 +67,8 @@ void *bench_memory(size_t bytes) {
   return p;
 }
 
-int bench_main(int argc, char **argv, const MloProgram *p, int (*schedule)(MloRun *, unsigned char *)) {
+int bench_main(int argc, char **argv, const MloProgram *p,
+               int (*schedule)(MloRun *, unsigned char *)) {
   MloProgram changed = *p;
   changed.schedule = schedule;
   return mlo_main(argc, argv, &changed);

@@ -15,19 +15,21 @@ typedef struct Contender {
 
 enum { BENCH_ROUNDS = 101 };
 
-/* Times all contenders by turns, so that a change of the machine's mood meets them alike: each round
-   repeats each of them for at least half a millisecond. */
+/* Times all contenders by turns, so that a change of the machine's mood meets them alike: each
+   round repeats each of them for at least half a millisecond. */
 void bench_interleaved(Contender *c, int n, void *ctx);
 
-/* Large zeroed memory, with large pages where the system has them; ends the process where there is none. */
+/* Large zeroed memory, with large pages where the system has them; ends the process where there is
+ * none. */
 void *bench_memory(size_t bytes);
 
-/* Runs a generated program up to its schedule (options, data, threads, floating-point mode) and calls
-   `schedule` in its place. Returns the exit code. */
-int bench_main(int argc, char **argv, const MloProgram *p, int (*schedule)(MloRun *, unsigned char *));
+/* Runs a generated program up to its schedule (options, data, threads, floating-point mode) and
+   calls `schedule` in its place. Returns the exit code. */
+int bench_main(int argc, char **argv, const MloProgram *p,
+               int (*schedule)(MloRun *, unsigned char *));
 
-/* The program's memory for an array of final.npz or for a field of its data; ends the process if there is none
-   of that name. */
+/* The program's memory for an array of final.npz or for a field of its data; ends the process if
+   there is none of that name. */
 void *bench_array(const MloProgram *p, unsigned char *arena, const char *name);
 void *bench_field(const MloProgram *p, unsigned char *arena, const char *source, const char *name);
 double bench_metric(const MloProgram *p, const unsigned char *arena, const char *name);

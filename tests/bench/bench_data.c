@@ -1,6 +1,7 @@
-/* Writes the data that the benchmarks read: `bench_data logreg DIR` two sets of 500 examples of a noisy
-   linear classifier with 20 features, `bench_data kernels DIR ROWS WIDTH` a matrix with the vectors and labels that go
-   with it. The numbers come from a fixed generator, so they are the same everywhere. */
+/* Writes the data that the benchmarks read: `bench_data logreg DIR` two sets of 500 examples of a
+   noisy linear classifier with 20 features, `bench_data kernels DIR ROWS WIDTH` a matrix with the
+   vectors and labels that go with it. The numbers come from a fixed generator, so they are the same
+   everywhere. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

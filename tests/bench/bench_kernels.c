@@ -1,7 +1,7 @@
-/* One kernel that mloc generates against the same kernel tuned by hand and against a copy of as many bytes, by
-   turns in one process on the same data. The program says by its name which kernel it is. Before that the
-   schedule has run once; what the hand-tuned kernel computes must then stand somewhere in the generated
-   program's memory. Prints one row of a table. */
+/* One kernel that mloc generates against the same kernel tuned by hand and against a copy of as
+   many bytes, by turns in one process on the same data. The program says by its name which kernel
+   it is. Before that the schedule has run once; what the hand-tuned kernel computes must then stand
+   somewhere in the generated program's memory. Prints one row of a table. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,7 +74,8 @@ static const struct Kind *find_kind(const char *name) {
 }
 
 /* True if the n floats stand at some aligned place of the arena. */
-static bool stands_in(const MloProgram *p, const unsigned char *arena, const float *want, int64_t n) {
+static bool stands_in(const MloProgram *p, const unsigned char *arena, const float *want,
+                      int64_t n) {
   float size = 0;
   for (int64_t i = 0; i < n; i++) size = fmaxf(size, fabsf(want[i]));
   for (size_t at = 0; at + (size_t)n * sizeof *want <= p->arena_bytes; at += 16) {
@@ -128,12 +129,14 @@ static int race(MloRun *run, unsigned char *arena) {
   bool same = kind->by_hand == xent
                   ? fabs(bench_metric(bench_program(), arena, "fit.loss") - (double)r.loss) < 1e-4
                   : stands_in(bench_program(), arena, r.out, r.count);
-  Contender c[] = {{.name = "by hand", .run = kind->by_hand}, {.name = "copy", .run = copy}, {.name = "generated", .run = generated}};
+  Contender c[] = {{.name = "by hand", .run = kind->by_hand},
+                   {.name = "copy", .run = copy},
+                   {.name = "generated", .run = generated}};
   bench_interleaved(c, 3, &r);
   double gb = 1e-9 * (double)r.bytes;
   printf("| %s | %lld x %lld | %.1f | %.1f | %.1f | %.0f %% | %.0f %% | %s |\n", kind->title,
-         (long long)r.rows, (long long)r.width, gb / c[1].seconds, gb / c[0].seconds, gb / c[2].seconds,
-         100 * c[2].share / c[1].share, 100 * c[2].share, same ? "yes" : "NO");
+         (long long)r.rows, (long long)r.width, gb / c[1].seconds, gb / c[0].seconds,
+         gb / c[2].seconds, 100 * c[2].share / c[1].share, 100 * c[2].share, same ? "yes" : "NO");
   return same ? 0 : 1;
 }
 

@@ -1,6 +1,6 @@
-/* Tuning the L2 strengths of a logistic regression: the schedule that mloc generates from logreg.mlo against
-   logreg.c, by turns in one process on the same data. Prints the time per inner step of both, their
-   ratio, and how far the results are apart. */
+/* Tuning the L2 strengths of a logistic regression: the schedule that mloc generates from
+   logreg.mlo against logreg.c, by turns in one process on the same data. Prints the time per inner
+   step of both, their ratio, and how far the results are apart. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,16 +51,18 @@ static int race(MloRun *run, unsigned char *arena) {
   memcpy(r.fresh, arena, bench_program()->arena_bytes);
   r.train = data(arena, "train");
   r.val = data(arena, "val");
-  Contender c[] = {{.name = "by hand", .run = run_by_hand}, {.name = "generated", .run = run_generated}};
+  Contender c[] = {{.name = "by hand", .run = run_by_hand},
+                   {.name = "generated", .run = run_generated}};
   bench_interleaved(c, 2, &r);
   double inner = (double)(r.steps + 1) * LOGREG_INNER * 1e-6;
   double loss = bench_metric(bench_program(), arena, "tune.loss");
   double rho = difference(bench_array(bench_program(), arena, "tune.rho"), r.rho);
   double apart = fabs(loss - (double)r.loss) / fabs((double)r.loss);
-  printf("| by hand, us an inner step | generated | generated / by hand | validation loss | apart |\n"
-         "|---:|---:|---:|---:|---:|\n"
-         "| %.2f | %.2f | %.2f | %.6f | loss %.0e, strengths %.0e |\n",
-         c[0].seconds / inner, c[1].seconds / inner, 1 / c[1].share, loss, apart, rho);
+  printf(
+      "| by hand, us an inner step | generated | generated / by hand | validation loss | apart |\n"
+      "|---:|---:|---:|---:|---:|\n"
+      "| %.2f | %.2f | %.2f | %.6f | loss %.0e, strengths %.0e |\n",
+      c[0].seconds / inner, c[1].seconds / inner, 1 / c[1].share, loss, apart, rho);
   return apart < 1e-3 && rho < 1e-2 ? 0 : 1;
 }
 

@@ -1,5 +1,5 @@
-/* A generated program as part of a benchmark: its main out of the way, its tables and its function FUNCTION within
-   reach. GENERATED is the file. */
+/* A generated program as part of a benchmark: its main out of the way, its tables and its function
+   FUNCTION within reach. GENERATED is the file. */
 #define main generated_main
 int generated_main(int argc, char **argv);
 #include GENERATED

@@ -1,6 +1,6 @@
-/* Kernels tuned by hand: single passes with OpenMP threads outside and vectors inside, elementary functions
-   as polynomials, rows that are read twice read from the first-level cache. The functions of
-   runtime/mlo_math.h are not used here, so that they are measured too. */
+/* Kernels tuned by hand: single passes with OpenMP threads outside and vectors inside, elementary
+   functions as polynomials, rows that are read twice read from the first-level cache. The functions
+   of runtime/mlo_math.h are not used here, so that they are measured too. */
 #include "tests/bench/kernels.h"
 
 #include <math.h>
@@ -12,7 +12,8 @@ enum {
 };
 typedef float Vec __attribute__((vector_size(4 * LANES), aligned(4)));
 
-/* exp by x = n ln 2 + r and a polynomial of degree 6 in r; x in [-87, 87], a few units in the last place. */
+/* exp by x = n ln 2 + r and a polynomial of degree 6 in r; x in [-87, 87], a few units in the last
+ * place. */
 static inline float exp_poly(float x) {
   float n = rintf(x * 1.44269504f), r = x - n * 0.693359375f + n * 2.12194440e-4f;
   float p = 1.9875691e-4f;
@@ -39,7 +40,8 @@ static inline float gelu(float x) {
   return x / (1 + exp_poly(clamp(-u, 87)));
 }
 
-/* With the sign turned, so that no compiler makes a call of memcpy of it, which streams past the caches. */
+/* With the sign turned, so that no compiler makes a call of memcpy of it, which streams past the
+ * caches. */
 void copy_by_hand(int64_t n, const float *restrict x, float *restrict y) {
 #pragma omp parallel for simd schedule(simd : static) if (parallel : n > PARALLEL)
   for (int64_t i = 0; i < n; i++) y[i] = -x[i];
@@ -65,8 +67,8 @@ static inline Vec term(const float *x, float shift, int power) {
   return power == 1 ? d : d * d;
 }
 
-/* Sum of (x - shift)^power for power 1 or 2, by four vectors: one chain of additions would wait for its own
-   results. */
+/* Sum of (x - shift)^power for power 1 or 2, by four vectors: one chain of additions would wait for
+   its own results. */
 static inline float row_sum(int64_t n, const float *x, float shift, int power) {
   Vec a = {0}, b = a, c = a, d = a;
   int64_t j = 0;
@@ -83,7 +85,8 @@ static inline float row_sum(int64_t n, const float *x, float shift, int power) {
   return total;
 }
 
-float xent_by_hand(int64_t rows, int64_t width, const float *restrict z, const int32_t *restrict label) {
+float xent_by_hand(int64_t rows, int64_t width, const float *restrict z,
+                   const int32_t *restrict label) {
   double total = 0;
 #pragma omp parallel for schedule(static) reduction(+ : total) if (rows * width > PARALLEL)
   for (int64_t i = 0; i < rows; i++) {
@@ -96,8 +99,8 @@ float xent_by_hand(int64_t rows, int64_t width, const float *restrict z, const i
   return (float)(total / (double)rows);
 }
 
-void xent_grad_by_hand(int64_t rows, int64_t width, const float *restrict z, const int32_t *restrict label,
-                       float *restrict dz) {
+void xent_grad_by_hand(int64_t rows, int64_t width, const float *restrict z,
+                       const int32_t *restrict label, float *restrict dz) {
 #pragma omp parallel for schedule(static) if (rows * width > PARALLEL)
   for (int64_t i = 0; i < rows; i++) {
     const float *row = z + i * width;
@@ -114,20 +117,22 @@ void xent_grad_by_hand(int64_t rows, int64_t width, const float *restrict z, con
   }
 }
 
-void layernorm_by_hand(int64_t rows, int64_t width, const float *restrict x, const float *restrict scale,
-                       const float *restrict shift, float *restrict y) {
+void layernorm_by_hand(int64_t rows, int64_t width, const float *restrict x,
+                       const float *restrict scale, const float *restrict shift,
+                       float *restrict y) {
 #pragma omp parallel for schedule(static) if (rows * width > PARALLEL)
   for (int64_t i = 0; i < rows; i++) {
     const float *row = x + i * width;
     float mean = row_sum(width, row, 0, 1) / (float)width;
     float inverse = 1 / sqrtf(row_sum(width, row, mean, 2) / (float)width + 1e-5f);
 #pragma omp simd
-    for (int64_t j = 0; j < width; j++) y[i * width + j] = (row[j] - mean) * inverse * scale[j] + shift[j];
+    for (int64_t j = 0; j < width; j++)
+      y[i * width + j] = (row[j] - mean) * inverse * scale[j] + shift[j];
   }
 }
 
-void adam_by_hand(int64_t n, int step, float *restrict z, const float *restrict g, float *restrict m,
-                  float *restrict v) {
+void adam_by_hand(int64_t n, int step, float *restrict z, const float *restrict g,
+                  float *restrict m, float *restrict v) {
   const float rate = 1e-3f, b1 = 0.9f, b2 = 0.999f, eps = 1e-8f;
   float c1 = rate / (1 - powf(b1, (float)step)), c2 = 1 / sqrtf(1 - powf(b2, (float)step));
 #pragma omp parallel for simd schedule(simd : static) if (parallel : n > PARALLEL)

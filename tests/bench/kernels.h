@@ -3,8 +3,8 @@
 
 #include <stdint.h>
 
-/* Kernels tuned by hand, with which bench_kernels compares the generated ones. Arrays are row-major and
-   do not overlap. */
+/* Kernels tuned by hand, with which bench_kernels compares the generated ones. Arrays are row-major
+   and do not overlap. */
 
 /* y[i] = x[i]: the bandwidth that the machine offers to two streams. */
 void copy_by_hand(int64_t n, const float *x, float *y);
@@ -15,7 +15,8 @@ void gelu_by_hand(int64_t rows, int64_t width, const float *x, const float *b, f
 /* Mean over the rows of logsumexp(z) - z[label]. */
 float xent_by_hand(int64_t rows, int64_t width, const float *z, const int32_t *label);
 /* Its gradient by z: (softmax(z) - onehot(label)) / rows. */
-void xent_grad_by_hand(int64_t rows, int64_t width, const float *z, const int32_t *label, float *dz);
+void xent_grad_by_hand(int64_t rows, int64_t width, const float *z, const int32_t *label,
+                       float *dz);
 
 /* y = (x - mean) / sqrt(variance + 1e-5) * scale + shift, row by row. */
 void layernorm_by_hand(int64_t rows, int64_t width, const float *x, const float *scale,

@@ -1,7 +1,8 @@
-/* Logistic regression with one L2 strength a feature, tuned on validation data: the algorithm of logreg.mlo
-   written by hand. A gradient or a product with the Hessian is one pass over the rows in blocks: the block's
-   dot products, what they become (sigmoid - y, or curvature times them), and the sum of rows weighted by
-   that. A row is one vector of 16 and one of 4, so both products stay in registers.
+/* Logistic regression with one L2 strength a feature, tuned on validation data: the algorithm of
+   logreg.mlo written by hand. A gradient or a product with the Hessian is one pass over the rows in
+   blocks: the block's dot products, what they become (sigmoid - y, or curvature times them), and
+   the sum of rows weighted by that. A row is one vector of 16 and one of 4, so both products stay
+   in registers.
 
    Upper step: 100 steps of SGD with momentum on w; conjugate gradients for H mu = -df/dw; the
    hypergradient exp(rho) w mu; Adam on rho. */
@@ -12,7 +13,8 @@
 #include <string.h>
 
 enum { D = LOGREG_FEATURES, N = LOGREG_ROWS, BLOCK = 100, HEAD = 16, TAIL = 4 };
-_Static_assert(D == HEAD + TAIL && N % BLOCK == 0 && BLOCK % 4 == 0, "shapes that the loops rely on");
+_Static_assert(D == HEAD + TAIL && N % BLOCK == 0 && BLOCK % 4 == 0,
+               "shapes that the loops rely on");
 
 typedef float Head __attribute__((vector_size(4 * HEAD), aligned(4)));
 typedef float Tail __attribute__((vector_size(4 * TAIL), aligned(4)));
@@ -113,7 +115,8 @@ static void curvature(LogregData d, const float *w, float *c) {
 }
 
 /* hv = (x' diag(c) x / N + diag(exp rho)) v */
-static void hessian(LogregData d, const float *c, const float *strength, const float *v, float *hv) {
+static void hessian(LogregData d, const float *c, const float *strength, const float *v,
+                    float *hv) {
   Sums s[4] = {0};
   float z[BLOCK];
   for (int i = 0; i < N; i += BLOCK) {
