@@ -1,7 +1,8 @@
 /* hoist: what a function computes from values that its loop does not change is computed once, before the loop, by a
    function of its own (NAME.hoisted) that leaves the values in temporary storages. In a solver's loop that is the
    linearization: everything of a Hessian-vector product that does not depend on the vector. The hoisted function stands
-   in the next outer loop and is hoisted in turn. */
+   in the next outer loop and is hoisted in turn. Only what is dear is kept: reading a stored value costs as much as a
+   few flops, so cheap maps are computed again, and of a large map over small dear values only those are stored. */
 #include <string.h>
 
 #include "ir/op.h"
@@ -52,36 +53,48 @@ static bool varies(const Program *p, const Sites *sites, const Node *param) {
   return false;
 }
 
-/* Views and leaves cost nothing where they are read; everything else is worth computing once. */
-static bool worth(const Node *n) {
+static bool is_dear(const Node *n) {
   Emission e = op_info(n->op)->emit;
+  if (e == EMIT_MAP) return (op_info(n->op)->flags & OPF_HEAVY) != 0;
   return e != EMIT_LEAF && (e != EMIT_INDEX || n->op == OP_gather || n->op == OP_random);
 }
 
-/* Marks the hoisted nodes that f still reads: those below views of an invariant operand or result. */
-static void mark_kept(const Node *n, const bool *varying, bool *keep) {
-  if (varying[n->id] || keep[n->id]) return;
-  if (worth(n)) {
-    keep[n->id] = true;
+/* What splitting a function needs to know of each node, by id. */
+typedef struct Split {
+  bool *varying, *keep;
+  int64_t *dear; /* elements of the largest dear node at or below it */
+} Split;
+
+/* Marks the hoisted nodes that f still reads. A map over dear values of its own size is kept whole; views and other
+   maps are left to f, and what they read is looked at. */
+static void mark_kept(const Node *n, const Split *s) {
+  if (s->varying[n->id] || s->keep[n->id] || !s->dear[n->id]) return;
+  bool map = op_info(n->op)->emit == EMIT_MAP && s->dear[n->id] >= type_count(n->type);
+  if (is_dear(n) || map) {
+    s->keep[n->id] = true;
     return;
   }
-  for (int k = 0; k < n->nin; k++) mark_kept(n->in[k], varying, keep);
+  for (int k = 0; k < n->nin; k++) mark_kept(n->in[k], s);
 }
 
 static bool find_invariant(const Program *p, const Func *f, const Sites *sites, bool *keep) {
   Arena *scratch = arena_new();
   bool *varying = arena_array(scratch, bool, f->graph->nnode), any = false;
+  Split s = {varying, keep, arena_array(scratch, int64_t, f->graph->nnode)};
   for (int i = 0; i < f->graph->nnode; i++) {
     const Node *n = f->graph->node[i];
     varying[i] = n->op == OP_param && varies(p, sites, n);
-    for (int k = 0; k < n->nin; k++) varying[i] = varying[i] || varying[n->in[k]->id];
+    s.dear[i] = is_dear(n) ? type_count(n->type) : 0;
+    for (int k = 0; k < n->nin; k++) {
+      varying[i] = varying[i] || varying[n->in[k]->id];
+      if (s.dear[n->in[k]->id] > s.dear[i]) s.dear[i] = s.dear[n->in[k]->id];
+    }
   }
   for (int i = 0; i < f->graph->nnode; i++)
     if (varying[i])
-      for (int k = 0; k < f->graph->node[i]->nin; k++)
-        mark_kept(f->graph->node[i]->in[k], varying, keep);
+      for (int k = 0; k < f->graph->node[i]->nin; k++) mark_kept(f->graph->node[i]->in[k], &s);
   /* A result that does not vary at all is stored in the loop, once a round, so its computing leaves, too. */
-  for (int i = 0; i < f->nresult; i++) mark_kept(f->result[i], varying, keep);
+  for (int i = 0; i < f->nresult; i++) mark_kept(f->result[i], &s);
   for (int i = 0; i < f->graph->nnode; i++) any = any || keep[i];
   arena_free(scratch);
   return any;
