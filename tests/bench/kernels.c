@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum {
-  PARALLEL = 1 << 17, /* elements from which threads pay */
+  PARALLEL = 1 << 15, /* elements from which threads pay */
   LANES = 16
 };
 typedef float Vec __attribute__((vector_size(4 * LANES), aligned(4)));
