@@ -1,16 +1,18 @@
-/* The report of `mloc check-grad`: hypergradients by methods, by dense and by central differences, compared variable by
-   variable, as a table or as JSON. */
+/* The report of `mloc check-grad`: hypergradients by methods, by dense and by central differences,
+   compared variable by variable, as a table or as JSON. */
 #include "frontend/check_report.h"
 
 #include <jansson.h>
 #include <math.h>
 
-enum { SHOWN = 6 }; /* values of a variable in the table */
+enum { SHOWN = 6 };   /* values of a variable in the table */
 #define UNSOLVED 1e-6 /* residual from which on the levels below count as not solved */
 
-static const char *const array_names[NCHECKARRAY] = {
-    [CHECK_RESIDUAL] = "residual", [CHECK_METHOD] = "method", [CHECK_DENSE] = "dense",
-    [CHECK_FD] = "fd",             [CHECK_INDEX] = "index"};
+static const char *const array_names[NCHECKARRAY] = {[CHECK_RESIDUAL] = "residual",
+                                                     [CHECK_METHOD] = "method",
+                                                     [CHECK_DENSE] = "dense",
+                                                     [CHECK_FD] = "fd",
+                                                     [CHECK_INDEX] = "index"};
 
 const char *check_array_name(int i) { return array_names[i]; }
 
@@ -20,7 +22,8 @@ typedef struct Agreement {
   int n;
 } Agreement;
 
-/* Samples of the variable [at, at + size): cosine = <g, d> / (|g| |d|), error = |g - d| / |d|. Two zeros agree. */
+/* Samples of the variable [at, at + size): cosine = <g, d> / (|g| |d|), error = |g - d| / |d|. Two
+ * zeros agree. */
 static Agreement compare(const CheckLevel *l, const double *g, int64_t at, int64_t size) {
   double gd = 0, gg = 0, dd = 0, ee = 0;
   Agreement a = {1, 0, 0};
@@ -74,8 +77,10 @@ static json_t *variable_json(const CheckLevel *l, int var, int64_t at, int64_t s
   json_object_set_new(o, "dense", all_json(l->dense, at, size));
   json_object_set_new(o, "differences", samples_json(l, NULL, at, size));
   json_object_set_new(o, "sampled", index);
-  json_object_set_new(o, "method_against_differences", agreement_json(compare(l, l->method, at, size)));
-  json_object_set_new(o, "dense_against_differences", agreement_json(compare(l, l->dense, at, size)));
+  json_object_set_new(o, "method_against_differences",
+                      agreement_json(compare(l, l->method, at, size)));
+  json_object_set_new(o, "dense_against_differences",
+                      agreement_json(compare(l, l->dense, at, size)));
   return o;
 }
 
@@ -114,7 +119,8 @@ static void print_values(const CheckLevel *l, int64_t at, int64_t size, FILE *ou
             l->method[l->index[i]], l->dense[l->index[i]], l->fd[i]);
     shown++;
   }
-  if (all > shown) fprintf(out, "      ... and %d more samples of %lld values\n", all - shown, (long long)size);
+  if (all > shown)
+    fprintf(out, "      ... and %d more samples of %lld values\n", all - shown, (long long)size);
 }
 
 static void print_level(const CheckLevel *l, FILE *out) {
@@ -122,8 +128,10 @@ static void print_level(const CheckLevel *l, FILE *out) {
   print_methods(l->level, out);
   fprintf(out, "), levels below solved to a residual of %.1e\n", l->residual);
   if (!(l->residual < UNSOLVED))
-    fprintf(out, "  Newton's method did not solve the levels below from where their own steps led: the differences\n"
-                 "  mean nothing. More `steps`, or initial values nearer to a solution, may help.\n");
+    fprintf(out,
+            "  Newton's method did not solve the levels below from where their own steps led: the "
+            "differences\n"
+            "  mean nothing. More `steps`, or initial values nearer to a solution, may help.\n");
   int64_t at = 0;
   for (int k = 0; k < l->level->nvar; k++) {
     const Storage *v = l->level->var[k];

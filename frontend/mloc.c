@@ -246,7 +246,8 @@ static int call_check(Compilation *c, int argc, char **argv) {
   int code = one_file(argc, argv, &path);
   c->check_only = true;
   if (code == 0) code = front(c, path);
-  /* Where the data's sizes are known, the levels are differentiated as well: missing paths, games, methods. */
+  /* Where the data's sizes are known, the levels are differentiated as well: missing paths, games,
+   * methods. */
   bool whole = code == 0 && c->program && !(c->program->facts & F_LEVEL_GRADS);
   return whole ? lower(c, "differentiate") : code;
 }
@@ -348,7 +349,8 @@ static int call_check_grad(Compilation *c, int argc, char **argv) {
   if (s != DRIVER_OK) return driver_failed(s, error);
   const char *folder = driver_folder(c->arena);
   if (!folder) return usage_error("cannot make a temporary folder: %s", strerror(errno));
-  char *args[] = {arena_strdup(c->arena, c->name), "--quiet", "--out", arena_strdup(c->arena, folder), NULL};
+  char *args[] = {arena_strdup(c->arena, c->name), "--quiet", "--out",
+                  arena_strdup(c->arena, folder), NULL};
   s = driver_spawn(c->arena, &p, args, &code, &error);
   if (s == DRIVER_OK && code == 0)
     code = report_check(c, arena_printf(c->arena, "%s/final.npz", folder));
@@ -502,8 +504,8 @@ static const Command commands[] = {
      "differences of the solved program, in double precision.",
      CHECK_GRAD, call_check_grad},
     {"fmt", "p.mlo ...", "Brings programs into the one canonical format, in place.", FMT, call_fmt},
-    {"explain", "[E0123 | builtins]", "Explains an error, or lists all; lists the built-in functions.",
-     EXPLAIN, call_explain},
+    {"explain", "[E0123 | builtins]",
+     "Explains an error, or lists all; lists the built-in functions.", EXPLAIN, call_explain},
 };
 enum { NCOMMAND = sizeof commands / sizeof *commands };
 

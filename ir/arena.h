@@ -16,7 +16,8 @@ char *arena_strdup(Arena *a, const char *s);
 char *arena_strndup(Arena *a, const char *s, size_t n);
 char *arena_printf(Arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 char *arena_vprintf(Arena *a, const char *fmt, va_list ap);
-/* Memory for at least n + 1 items of the given size, the first n copied from old: grows by doubling. */
+/* Memory for at least n + 1 items of the given size, the first n copied from old: grows by
+ * doubling. */
 void *arena_grow(Arena *a, void *old, int n, int *cap, size_t size);
 
 #define arena_new_of(a, T) ((T *)arena_alloc((a), sizeof(T)))

@@ -1,5 +1,5 @@
-/* Forward and reverse mode over graphs. Both read the derivatives of the op table; structural zeros stay
-   NULL and never become tensors. */
+/* Forward and reverse mode over graphs. Both read the derivatives of the op table; structural zeros
+   stay NULL and never become tensors. */
 #include "ir/derive.h"
 
 #include <string.h>
@@ -81,8 +81,7 @@ static Node *push_forward(Graph *g, Node *n, Node *const *t) {
   if (info->emit != EMIT_MAP) compiler_bug("jvp", "`%s` has no derivative", info->name);
   Node *sum = NULL;
   for (int k = 0; k < n->nin; k++) {
-    Node *partial =
-        t[k] ? info->partial[k](g, n->in[0], n->nin > 1 ? n->in[1] : NULL, n) : NULL;
+    Node *partial = t[k] ? info->partial[k](g, n->in[0], n->nin > 1 ? n->in[1] : NULL, n) : NULL;
     if (!partial) continue;
     sum = ir_plus(g, sum, scale(g, partial, t[k]));
   }

@@ -4,7 +4,8 @@
 #include "ir/graph.h"
 
 /* Reverse mode: result[j] = sum_i <cot[i], d out[i] / d wrt[j]> as new nodes of g, NULL where no
-   differentiable path exists (a structural zero). cot[i] has out[i]'s type; NULL: zero. wrt nodes are treated as leaves. */
+   differentiable path exists (a structural zero). cot[i] has out[i]'s type; NULL: zero. wrt nodes
+   are treated as leaves. */
 void ir_vjp(Graph *g, Node *const *out, Node *const *cot, int nout, Node *const *wrt, int nwrt,
             Node **result);
 /* Forward mode: result[i] = sum_j d out[i] / d wrt[j] tangent[j]; NULL: zero. */

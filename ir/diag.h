@@ -56,8 +56,8 @@ void diags_print_json(const Diags *d, FILE *out);
 /* 1-based line and column of a byte offset. */
 void diag_position(const char *source, uint32_t offset, int *line, int *column);
 
-/* A bug in the compiler: says so, with the pass and the node, and aborts (exit code 70 comes from the
-   command line's handler of SIGABRT). */
+/* A bug in the compiler: says so, with the pass and the node, and aborts (exit code 70 comes from
+   the command line's handler of SIGABRT). */
 _Noreturn void compiler_bug(const char *where, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -1,5 +1,5 @@
-/* The reference evaluator: every node in doubles, rounded to its element type. Slow and plain on purpose,
-   and separate from generated code, so that each can be checked against the other. */
+/* The reference evaluator: every node in doubles, rounded to its element type. Slow and plain on
+   purpose, and separate from generated code, so that each can be checked against the other. */
 #include "ir/eval.h"
 
 #include <math.h>
@@ -21,14 +21,15 @@ static double draw(const philox4x32_ctr_t *w, bool f32, bool normal) {
   return sqrt(-2 * log(u)) * cos(6.283185307179586477 * v);
 }
 
-/* Element e of a draw is a function of Philox4x32-10 (Salmon et al. 2011) with key (seed, stream) and
-   counter (e low, e high, step low, step high): uniform in (0, 1), or normal by Box and Muller. */
+/* Element e of a draw is a function of Philox4x32-10 (Salmon et al. 2011) with key (seed, stream)
+   and counter (e low, e high, step low, step high): uniform in (0, 1), or normal by Box and Muller.
+ */
 void eval_random(const Node *n, double *const *in, double *out) {
   philox4x32_key_t key = {{(uint32_t)(int32_t)in[0][0], (uint32_t)n->attr.i[1]}};
   uint64_t step = (uint64_t)(int64_t)in[1][0];
   for (int64_t e = 0; e < type_count(n->type); e++) {
-    philox4x32_ctr_t c = {{(uint32_t)e, (uint32_t)((uint64_t)e >> 32), (uint32_t)step,
-                           (uint32_t)(step >> 32)}};
+    philox4x32_ctr_t c = {
+        {(uint32_t)e, (uint32_t)((uint64_t)e >> 32), (uint32_t)step, (uint32_t)(step >> 32)}};
     philox4x32_ctr_t w = philox4x32(c, key);
     out[e] = draw(&w, n->type.dtype == DT_F32, n->attr.i[0] == RANDOM_NORMAL);
   }

@@ -276,8 +276,8 @@ void ir_reach(const Graph *g, Node *const *root, int n, bool *mark) {
       for (int k = 0; k < g->node[i]->nin; k++) mark[g->node[i]->in[k]->id] = true;
 }
 
-/* Collects what the roots reach without passing through mapped nodes, in topological order. The roots'
-   graph is not at hand, so ids index the scratch arrays; ids are dense within one graph. */
+/* Collects what the roots reach without passing through mapped nodes, in topological order. The
+   roots' graph is not at hand, so ids index the scratch arrays; ids are dense within one graph. */
 typedef struct Walk {
   Node **node;
   int n, cap;

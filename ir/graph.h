@@ -15,10 +15,10 @@ typedef enum Op {
 } Op;
 
 /* What of an operation is not an input. Fields that an op does not use are 0. Axis lists: sum,
-   reduce_max, reverse (ascending), argmax, iota, concat (one). transpose: i[k] is the input axis that
-   becomes output axis k. broadcast: i[k] is the output axis of input axis k, ascending. slice, pad: i[k]
-   is the offset of the smaller tensor inside the larger along axis k. matmul: i = {transpose a, b}.
-   random: i = {RANDOM_*, stream}. */
+   reduce_max, reverse (ascending), argmax, iota, concat (one). transpose: i[k] is the input axis
+   that becomes output axis k. broadcast: i[k] is the output axis of input axis k, ascending. slice,
+   pad: i[k] is the offset of the smaller tensor inside the larger along axis k. matmul: i =
+   {transpose a, b}. random: i = {RANDOM_*, stream}. */
 typedef struct Attr {
   double value;    /* const */
   const char *sym; /* param: storage name */
@@ -40,7 +40,8 @@ struct Node { /* immutable, hash-consed on op, type, inputs and attributes */
   const char *name; /* provenance: may be NULL */
 };
 
-/* Nodes in topological order with the table that makes equal ones one. `span` is given to new nodes. */
+/* Nodes in topological order with the table that makes equal ones one. `span` is given to new
+ * nodes. */
 typedef struct Graph {
   Arena *arena;
   Node **node;
@@ -52,17 +53,19 @@ typedef struct Graph {
 
 Graph *graph_new(Arena *a);
 
-/* The node op(in) with its type inferred; shape and attribute errors are compiler bugs (users' errors
-   are found before). `type` is the result type for ops whose inputs do not determine it: const, param,
-   iota, random, cast (dtype), broadcast, reshape, slice, pad, gather's and scatter's result; else ignored. */
+/* The node op(in) with its type inferred; shape and attribute errors are compiler bugs (users'
+   errors are found before). `type` is the result type for ops whose inputs do not determine it:
+   const, param, iota, random, cast (dtype), broadcast, reshape, slice, pad, gather's and scatter's
+   result; else ignored. */
 Node *ir_node(Graph *g, Op op, Type type, Node *const *in, int nin, Attr attr);
 /* n's operation on other inputs. */
 Node *ir_rebuild(Graph *g, const Node *n, Node *const *in);
-/* The type rule of the table: checks inputs, attribute and the proposed type; returns NULL and the type
-   in *type, or a message. Used by the verifier and the IR parser. */
+/* The type rule of the table: checks inputs, attribute and the proposed type; returns NULL and the
+   type in *type, or a message. Used by the verifier and the IR parser. */
 const char *ir_infer(Arena *a, Op op, Node *const *in, int nin, const Attr *attr, Type *type);
 
-/* Builders of elementwise ops: ir_neg(G, x), ir_add(G, x, z), ir_select(G, cond, a, b). Same shapes. */
+/* Builders of elementwise ops: ir_neg(G, x), ir_add(G, x, z), ir_select(G, cond, a, b). Same
+ * shapes. */
 #define MAP1(name, ...) Node *ir_##name(Graph *G, Node *x);
 #define MAP2(name, ...) Node *ir_##name(Graph *G, Node *x, Node *z);
 #define MAP3(name, ...) Node *ir_##name(Graph *G, Node *x, Node *z, Node *w);
@@ -74,8 +77,9 @@ Node *ir_param(Graph *g, const char *storage, Type type);
 Node *ir_iota(Graph *g, Type type, int axis);
 Node *ir_random(Graph *g, Type type, int distribution, int64_t stream, Node *seed, Node *step);
 Node *ir_cast(Graph *g, Node *x, DType dtype);
-Node *ir_broadcast(Graph *g, Node *x, Type shape, const int64_t *axes); /* dtype of x, shape of `shape` */
-Node *ir_fill(Graph *g, Node *scalar, Type shape);                      /* broadcast of a scalar */
+Node *ir_broadcast(Graph *g, Node *x, Type shape,
+                   const int64_t *axes);           /* dtype of x, shape of `shape` */
+Node *ir_fill(Graph *g, Node *scalar, Type shape); /* broadcast of a scalar */
 Node *ir_reshape(Graph *g, Node *x, int rank, const int64_t *dim);
 Node *ir_reshape_like(Graph *g, Node *x, Type shape);
 Node *ir_flatten(Graph *g, Node *x);
@@ -101,8 +105,8 @@ Node *ir_wins(Graph *g, Node *x, Node *z);
 
 bool node_is_const(const Node *n, double value);
 
-/* Copies the expressions root[0..n) into graph `to`, mapping each node in from[] to into[] (nodes of
-   `to`); results in out[]. Spans and names go along. */
+/* Copies the expressions root[0..n) into graph `to`, mapping each node in from[] to into[] (nodes
+   of `to`); results in out[]. Spans and names go along. */
 void ir_subst(Graph *to, Node *const *root, int n, Node *const *from, Node *const *into, int nmap,
               Node **out);
 /* Marks (by id) what roots reach; mark has g->nnode entries. */

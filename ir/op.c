@@ -1,5 +1,5 @@
-/* The op table in memory: rows of op.def joined with their functions. The reference scalar functions and
-   the partial derivatives are made here from the very text of the rows. */
+/* The op table in memory: rows of op.def joined with their functions. The reference scalar
+   functions and the partial derivatives are made here from the very text of the rows. */
 #include "ir/op.h"
 
 #include <math.h>
@@ -31,7 +31,8 @@ static double floormod(double x, double z) { return x - z * floor(x / z); }
 #define MAP2(name, text, dx, dz, ...) PARTIAL(name, 0, dx) PARTIAL(name, 1, dz)
 #include "ir/op.def"
 
-/* Elementwise type rule: equal shapes and, except for a selector, equal element types that flags allow. */
+/* Elementwise type rule: equal shapes and, except for a selector, equal element types that flags
+ * allow. */
 static const char *infer_elementwise(Arena *a, Node *const *in, int nin, unsigned flags,
                                      Type *type) {
   Type t = in[0]->type;
@@ -57,17 +58,22 @@ static const char *infer_elementwise(Arena *a, Node *const *in, int nin, unsigne
 #include "ir/op.def"
 
 #define MAP1(name, text, dx, lo, hi, flags)                                                        \
-  [OP_##name] = {#name, 1, EMIT_MAP, flags, lo, hi, #text, map_##name, {partial0_##name, NULL},    \
-                 infer_##name, NULL, NULL, NULL},
+  [OP_##name] = {                                                                                  \
+      #name,        1,    EMIT_MAP, flags, lo, hi, #text, map_##name, {partial0_##name, NULL},     \
+      infer_##name, NULL, NULL,     NULL},
 #define MAP2(name, text, dx, dz, lo, hi, flags)                                                    \
-  [OP_##name] = {#name, 2, EMIT_MAP, flags, lo, hi, #text, map_##name,                             \
-                 {partial0_##name, partial1_##name}, infer_##name, NULL, NULL, NULL},
+  [OP_##name] = {#name,        2,          EMIT_MAP,                                               \
+                 flags,        lo,         hi,                                                     \
+                 #text,        map_##name, {partial0_##name, partial1_##name},                     \
+                 infer_##name, NULL,       NULL,                                                   \
+                 NULL},
 #define MAP3(name, text, flags)                                                                    \
-  [OP_##name] = {#name, 3, EMIT_MAP, flags, -2, 2, #text, map_##name, {NULL, NULL},                \
-                 infer_##name, NULL, vjp_##name, jvp_##name},
+  [OP_##                                                                                           \
+      name] = {#name,        3,    EMIT_MAP,   flags,     -2, 2, #text, map_##name, {NULL, NULL},  \
+               infer_##name, NULL, vjp_##name, jvp_##name},
 #define BULK(name, arity, emission, lo, hi, flags)                                                 \
-  [OP_##name] = {#name, arity, emission, flags, lo, hi, NULL, NULL, {NULL, NULL},                  \
-                 infer_##name, eval_##name, vjp_##name, jvp_##name},
+  [OP_##name] = {#name, arity,        emission,     flags,       lo,         hi,        NULL,      \
+                 NULL,  {NULL, NULL}, infer_##name, eval_##name, vjp_##name, jvp_##name},
 static const OpInfo ops[NOP] = {
 #include "ir/op.def"
 };

@@ -1,5 +1,6 @@
 /* Reductions, gather and scatter, products, solve and select: shape rules, reference evaluation,
-   derivatives. Each op's functions stand together; derivatives build IR, so they differentiate again. */
+   derivatives. Each op's functions stand together; derivatives build IR, so they differentiate
+   again. */
 #include "ir/op_bulk.h"
 
 #include <math.h>
@@ -90,7 +91,8 @@ void eval_reduce_max(const Node *n, double *const *in, double *out) {
   }
 }
 
-/* Equal maxima share: mask / (number of equal maxima), a constant wherever the maximum is smooth. */
+/* Equal maxima share: mask / (number of equal maxima), a constant wherever the maximum is smooth.
+ */
 static Node *max_share(Graph *G, Node *n) {
   Node *x = n->in[0];
   Node *top = ir_unreduce(G, n, x, n->attr.i, n->attr.n);
@@ -152,9 +154,9 @@ void eval_gather(const Node *n, double *const *in, double *out) {
     double row = in[1][i];
     bool inside = row >= 0 && row < (double)x.dim[0];
     for (int64_t j = 0; j < width; j++)
-      out[i * width + j] = inside                      ? in[0][(int64_t)row * width + j]
+      out[i * width + j] = inside                    ? in[0][(int64_t)row * width + j]
                            : dtype_is_float(x.dtype) ? NAN
-                                                       : 0;
+                                                     : 0;
   }
 }
 

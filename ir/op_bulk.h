@@ -3,8 +3,8 @@
 
 #include "ir/op.h"
 
-/* The functions of the table's bulk rows; see OpInfo for their contracts. NULL function pointers are
-   spelled as macros where an op has no derivative. */
+/* The functions of the table's bulk rows; see OpInfo for their contracts. NULL function pointers
+   are spelled as macros where an op has no derivative. */
 #define BULK(name, ...)                                                                            \
   const char *infer_##name(Arena *a, Node *const *in, int nin, const Attr *attr, Type *type);      \
   void eval_##name(const Node *n, double *const *in, double *out);                                 \

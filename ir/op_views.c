@@ -1,5 +1,5 @@
-/* Leaves and views of the op table: shape rules, reference evaluation, derivatives. A view only changes
-   indices; all are linear, so their forward derivative is the op on the tangent. */
+/* Leaves and views of the op table: shape rules, reference evaluation, derivatives. A view only
+   changes indices; all are linear, so their forward derivative is the op on the tangent. */
 #include "ir/op_bulk.h"
 
 #include <math.h>
@@ -65,9 +65,9 @@ const char *infer_cast(Arena *a, Node *const *in, int nin, const Attr *attr, Typ
 /* Float to integer truncates towards zero, as in C; anything to bool asks for != 0. */
 void eval_cast(const Node *n, double *const *in, double *out) {
   for (int64_t i = 0; i < type_count(n->type); i++)
-    out[i] = n->type.dtype == DT_BOOL ? in[0][i] != 0
+    out[i] = n->type.dtype == DT_BOOL  ? in[0][i] != 0
              : n->type.dtype == DT_I32 ? trunc(in[0][i])
-                                        : in[0][i];
+                                       : in[0][i];
 }
 
 Node *vjp_cast(Graph *G, Node *n, Node *ct, int k) { return ir_cast(G, ct, n->in[k]->type.dtype); }
@@ -115,8 +115,8 @@ Node *vjp_broadcast(Graph *G, Node *n, Node *ct, int k) {
 const char *infer_reshape(Arena *a, Node *const *in, int nin, const Attr *attr, Type *type) {
   (void)nin, (void)attr;
   if (type_count(in[0]->type) != type_count(*type))
-    return arena_printf(a, "%s has another number of elements than %s",
-                        type_str(a, in[0]->type), type_str(a, *type));
+    return arena_printf(a, "%s has another number of elements than %s", type_str(a, in[0]->type),
+                        type_str(a, *type));
   type->dtype = in[0]->type.dtype;
   return NULL;
 }
@@ -237,8 +237,7 @@ const char *infer_concat(Arena *a, Node *const *in, int nin, const Attr *attr, T
     t.dim[axis] += u.rank == t.rank ? u.dim[axis] : 0;
     for (int i = 0; i < t.rank; i++)
       if (u.rank != t.rank || u.dtype != t.dtype || (i != axis && u.dim[i] != t.dim[i]))
-        return arena_printf(a, "%s does not continue %s", type_str(a, u),
-                            type_str(a, in[0]->type));
+        return arena_printf(a, "%s does not continue %s", type_str(a, u), type_str(a, in[0]->type));
   }
   *type = t;
   return NULL;

@@ -5,8 +5,9 @@
 #include "ir/graph.h"
 #include "ir/schema.h"
 
-/* What a storage holds. DATA, VAR, STATE, SETTING, COUNTER and OUTPUT live for the whole run; the others
-   only from their first write to their last read, so the memory plan may let them share bytes. */
+/* What a storage holds. DATA, VAR, STATE, SETTING, COUNTER and OUTPUT live for the whole run; the
+   others only from their first write to their last read, so the memory plan may let them share
+   bytes. */
 typedef enum StorageKind {
   ST_DATA,    /* a field of a data source */
   ST_VAR,     /* decision variables: a level's flat vector, and views into it */
@@ -20,35 +21,50 @@ typedef enum StorageKind {
   NSTORAGEKIND
 } StorageKind;
 
-typedef enum Check { CHECK_ANY, CHECK_BOX /* lo <= x <= hi */, CHECK_RANGE /* lo <= x < hi */ } Check;
+typedef enum Check {
+  CHECK_ANY,
+  CHECK_BOX /* lo <= x <= hi */,
+  CHECK_RANGE /* lo <= x < hi */
+} Check;
 
-/* Named memory of the program. Functions read storages through param nodes and write them as results. */
+/* Named memory of the program. Functions read storages through param nodes and write them as
+ * results. */
 typedef struct Storage {
   const char *name; /* unique: "fit.w", "train.x", "tune.optimizer.lr" */
   Type type;
   StorageKind kind;
   struct Storage *base; /* a view: `type` at base_offset elements into base; NULL: owns its bytes */
   int64_t base_offset;
-  Check check; /* DATA: what the file must hold. VAR views: box constraint (CHECK_BOX) */
+  Check check;          /* DATA: what the file must hold. VAR views: box constraint (CHECK_BOX) */
   double value, lo, hi; /* SETTING: default and limits; COUNTER "seed": default */
-  bool saved;  /* written to final.npz */
+  bool saved;           /* written to final.npz */
   const char *dim_name[MAX_RANK]; /* DATA: as the user wrote them */
-  int64_t offset; /* bytes in the arena, by plan_memory; -1 before */
-  int born, dies; /* by plan_memory: first and last step of the linear schedule (reports) at which the bytes are in use */
+  int64_t offset;                 /* bytes in the arena, by plan_memory; -1 before */
+  int born, dies; /* by plan_memory: first and last step of the linear schedule (reports) at which
+                     the bytes are in use */
   Span span;
 } Storage;
 
 /* Roles say what a function is for; reports show them. */
 typedef enum Role {
-  ROLE_INIT, ROLE_OBJECTIVE, ROLE_METRIC, ROLE_GRADIENT, ROLE_UPDATE, ROLE_ADJOINT, ROLE_HVP, ROLE_SOLVE,
-  ROLE_HOIST, ROLE_CHECK, NROLE
+  ROLE_INIT,
+  ROLE_OBJECTIVE,
+  ROLE_METRIC,
+  ROLE_GRADIENT,
+  ROLE_UPDATE,
+  ROLE_ADJOINT,
+  ROLE_HVP,
+  ROLE_SOLVE,
+  ROLE_HOIST,
+  ROLE_CHECK,
+  NROLE
 } Role;
 
 typedef struct Kernel Kernel; /* ir/kernel.h: loop-level form, filled by fuse */
 
-/* A closed graph that reads storages (param nodes) and writes its results to storages. All reads see
-   the values from before the call. A result may go to one row of its storage (the first axis), chosen
-   by a counter. */
+/* A closed graph that reads storages (param nodes) and writes its results to storages. All reads
+   see the values from before the call. A result may go to one row of its storage (the first axis),
+   chosen by a counter. */
 typedef struct Func {
   const char *name; /* "fit.gradient" */
   Role role;
@@ -57,8 +73,8 @@ typedef struct Func {
   Storage **dest;
   Storage **row; /* row[i]: NULL or the counter that picks the row of dest[i] */
   int nresult, cap;
-  /* by fuse: the kernels in order, and for each node id the storage its value is loaded from (NULL: it is
-     only ever computed inside a kernel) */
+  /* by fuse: the kernels in order, and for each node id the storage its value is loaded from (NULL:
+     it is only ever computed inside a kernel) */
   Kernel **kernel;
   int nkernel;
   Storage **home;
@@ -79,10 +95,11 @@ typedef struct Edge { /* argmin lower via method(...) */
 } Edge;
 
 /* One linear system for adjoint states: a strongly connected component of a level's equations.
-   A x = b with A: apply reads `in` (flat) and writes `out` (flat); rhs writes `rhs`; the solution goes to `x`. */
+   A x = b with A: apply reads `in` (flat) and writes `out` (flat); rhs writes `rhs`; the solution
+   goes to `x`. */
 typedef struct System {
-  const char *name; /* "tune.adjoint0" */
-  Level *level;     /* whose hypergradient it serves */
+  const char *name;   /* "tune.adjoint0" */
+  Level *level;       /* whose hypergradient it serves */
   const char **block; /* the unknowns whose equations these are: "fit", "mu(mid|fit)" */
   int nblock;
   int64_t size;
@@ -111,7 +128,7 @@ struct Level {
   Storage *grad, **state; /* optimizer->nstate flat vectors; state[0..) */
   Storage *count;         /* i32: steps taken by this level */
   Func *gradient, *update;
-  System **system;        /* in the order in which they are solved */
+  System **system; /* in the order in which they are solved */
   int nsystem;
 };
 
@@ -158,11 +175,11 @@ typedef struct Run {
 } Run;
 
 enum { /* facts that passes require, establish and break */
-  F_ORDERED = 1,
-  F_LEVEL_GRADS = 2,
-  F_NO_SOLVE = 4,
-  F_FUSED = 8,
-  F_PLANNED = 16
+       F_ORDERED = 1,
+       F_LEVEL_GRADS = 2,
+       F_NO_SOLVE = 4,
+       F_FUSED = 8,
+       F_PLANNED = 16
 };
 
 typedef struct Program {
@@ -201,7 +218,8 @@ Level *program_level(Program *p, const char *name);
 void func_result(Program *p, Func *f, Node *node, Storage *dest, Storage *row);
 /* Param node of f's graph (or any graph) that reads s. */
 Node *storage_read(Graph *g, const Storage *s);
-/* Drops nodes that no result reaches and renumbers; hash-consing starts afresh. Results are kept in order. */
+/* Drops nodes that no result reaches and renumbers; hash-consing starts afresh. Results are kept in
+ * order. */
 void func_compact(Program *p, Func *f);
 /* The default type of floats in this run. */
 DType program_float(const Program *p);

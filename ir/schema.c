@@ -1,5 +1,5 @@
-/* Optimizers and methods: their settings with defaults and limits, and the update maps. All maps take
-   flat vectors, so that a level's update is one kernel however many variables it has. */
+/* Optimizers and methods: their settings with defaults and limits, and the update maps. All maps
+   take flat vectors, so that a level's update is one kernel however many variables it has. */
 #include "ir/schema.h"
 
 #include <math.h>
@@ -8,8 +8,8 @@
 /* A scalar setting over a whole vector. */
 static Node *over(Graph *g, Node *scalar, Node *like) { return ir_fill(g, scalar, like->type); }
 
-/* SGD with heavy-ball momentum (Polyak 1964, in the form of Sutskever et al. 2013 without dampening):
-   v' = momentum v + grad, z' = z - lr v'. */
+/* SGD with heavy-ball momentum (Polyak 1964, in the form of Sutskever et al. 2013 without
+   dampening): v' = momentum v + grad, z' = z - lr v'. */
 static Node *update_sgd(Graph *g, Node *z, Node *grad, Node *const *state, Node *const *setting,
                         Node *step, Node **next) {
   (void)step;
@@ -50,15 +50,26 @@ static const SettingInfo adam_settings[] = {
 #define COUNT(a) ((int)(sizeof(a) / sizeof *(a)))
 
 static const OptimizerInfo optimizers[] = {
-    {"sgd", "stochastic gradient descent with momentum", COUNT(sgd_settings), 1, sgd_settings,
-     {"momentum"}, update_sgd},
-    {"adam", "Adam with bias correction", COUNT(adam_settings), 2, adam_settings, {"m", "v"},
+    {"sgd",
+     "stochastic gradient descent with momentum",
+     COUNT(sgd_settings),
+     1,
+     sgd_settings,
+     {"momentum"},
+     update_sgd},
+    {"adam",
+     "Adam with bias correction",
+     COUNT(adam_settings),
+     2,
+     adam_settings,
+     {"m", "v"},
      update_adam},
 };
 
 static const SettingInfo cg_settings[] = {
     {"iters", DT_I32, false, 20, 1, 1e6, "most iterations"},
-    {"tol", DT_F32, false, 0, 0, 1, "stop when the residual is below tol times the right-hand side"},
+    {"tol", DT_F32, false, 0, 0, 1,
+     "stop when the residual is below tol times the right-hand side"},
     {"damping", DT_F32, false, 0, 0, INFINITY, "added to the Hessian's diagonal"},
 };
 
@@ -68,7 +79,8 @@ static const MethodInfo methods[] = {
      cg_settings},
 };
 
-const SettingInfo steps_info = {"steps", DT_I32, false, 1, 1, 2e9, "steps for each step of the level above"};
+const SettingInfo steps_info = {
+    "steps", DT_I32, false, 1, 1, 2e9, "steps for each step of the level above"};
 
 int optimizer_count(void) { return COUNT(optimizers); }
 const OptimizerInfo *optimizer_at(int i) { return &optimizers[i]; }

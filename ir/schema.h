@@ -3,11 +3,11 @@
 
 #include "ir/graph.h"
 
-/* Settings, defaults and update maps of optimizers, settings of methods. The frontend checks what users
-   write against them; passes expand them. */
+/* Settings, defaults and update maps of optimizers, settings of methods. The frontend checks what
+   users write against them; passes expand them. */
 typedef struct SettingInfo {
   const char *name;
-  DType dtype;          /* DT_I32 for counts; DT_F32 stands for "the run's float type" */
+  DType dtype; /* DT_I32 for counts; DT_F32 stands for "the run's float type" */
   bool required;
   double value, lo, hi; /* default; inclusive limits */
   const char *doc;
@@ -20,11 +20,11 @@ typedef struct OptimizerInfo {
   int nsetting, nstate;
   const SettingInfo *setting;
   const char *state_name[MAX_STATE];
-  /* The update map, written once: from variables z, their gradient, the state vectors (all flat, f[P]),
-     the settings (scalars) and the 1-based step number (float scalar) to the new variables (returned)
-     and states (next[]). Formula at the definition. */
-  Node *(*update)(Graph *g, Node *z, Node *grad, Node *const *state, Node *const *setting, Node *step,
-                  Node **next);
+  /* The update map, written once: from variables z, their gradient, the state vectors (all flat,
+     f[P]), the settings (scalars) and the 1-based step number (float scalar) to the new variables
+     (returned) and states (next[]). Formula at the definition. */
+  Node *(*update)(Graph *g, Node *z, Node *grad, Node *const *state, Node *const *setting,
+                  Node *step, Node **next);
 } OptimizerInfo;
 
 typedef enum MethodKind { METHOD_SOLVE } MethodKind;

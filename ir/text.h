@@ -3,7 +3,8 @@
 
 #include "ir/program.h"
 
-/* The textual IR: print(parse(print(p))) = print(p) after any pass. Everything that a pass reads is printed. */
+/* The textual IR: print(parse(print(p))) = print(p) after any pass. Everything that a pass reads is
+ * printed. */
 char *ir_print(const Program *p); /* in p's arena */
 /* Parses what ir_print prints; NULL after errors, which are in d (codes E06xx). */
 Program *ir_parse(Arena *a, Diags *d, const char *name, const char *text);

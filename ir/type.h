@@ -10,7 +10,8 @@ enum { MAX_RANK = 6 };
 
 typedef enum DType { DT_BOOL, DT_I32, DT_F32, DT_F64, NDTYPE } DType;
 
-/* A dense row-major tensor; by value. Unused dims are 0, so that types compare with type_eq alone. */
+/* A dense row-major tensor; by value. Unused dims are 0, so that types compare with type_eq alone.
+ */
 typedef struct Type {
   DType dtype;
   int rank;
@@ -26,8 +27,8 @@ int64_t type_bytes(Type t);
 Type type_with(Type t, DType dtype);
 bool dtype_is_float(DType d);
 int dtype_bytes(DType d);
-const char *dtype_name(DType d);                   /* "f32" */
+const char *dtype_name(DType d); /* "f32" */
 bool dtype_parse(const char *name, DType *out);
-const char *type_str(Arena *a, Type t);            /* "f32[10, 3]"; a scalar is "f32[]" */
+const char *type_str(Arena *a, Type t); /* "f32[10, 3]"; a scalar is "f32[]" */
 
 #endif

@@ -1,12 +1,12 @@
-/* The one idea: a lower level is a set of equations, and a hypergradient is the gradient of a Lagrangian.
+/* The one idea: a lower level is a set of equations, and a hypergradient is the gradient of a
+   Lagrangian.
 
-   For each level L, lowest first: S is the set of equations of the levels below. U are those unknowns of S whose
-   equations depend, through S and differentiably, on L's variables z, and which reach L's objective g. Each u in U
-   gets an adjoint state mu_u, and with the Lagrangian
-       Lag = g + sum over U of <mu_u, eq(u)>
-   L's own equations are z: dLag/dz = 0 and mu_u: dLag/du = 0. The total gradient of L is dLag/dz at the mu that
-   solve the (linear) second kind. Lag itself is never built: its derivatives are reverse-mode products of (g, eq) with
-   cotangents (1, mu). */
+   For each level L, lowest first: S is the set of equations of the levels below. U are those
+   unknowns of S whose equations depend, through S and differentiably, on L's variables z, and which
+   reach L's objective g. Each u in U gets an adjoint state mu_u, and with the Lagrangian Lag = g +
+   sum over U of <mu_u, eq(u)> L's own equations are z: dLag/dz = 0 and mu_u: dLag/du = 0. The total
+   gradient of L is dLag/dz at the mu that solve the (linear) second kind. Lag itself is never
+   built: its derivatives are reverse-mode products of (g, eq) with cotangents (1, mu). */
 #include "passes/calculus.h"
 
 #include <stdlib.h>
@@ -44,7 +44,8 @@ static bool reads_any(const Unknown *u, const bool *active) {
   return false;
 }
 
-/* Brings the dependence relation up to date: a column for every unknown, for those rows that have their equation. */
+/* Brings the dependence relation up to date: a column for every unknown, for those rows that have
+ * their equation. */
 static void update_reads(Calculus *c, int nrow) {
   Arena *scratch = arena_new();
   bool *active = arena_array(scratch, bool, c->graph->nnode);
@@ -67,8 +68,8 @@ static void update_reads(Calculus *c, int nrow) {
   arena_free(scratch);
 }
 
-/* Closes `set` inside `all`: adds i while it is linked with a member; forward: i reads the member, else the
-   member reads i. */
+/* Closes `set` inside `all`: adds i while it is linked with a member; forward: i reads the member,
+   else the member reads i. */
 static void close_over(const Calculus *c, bool *set, const bool *all, bool forward) {
   for (bool changed = true; changed;) {
     changed = false;
@@ -124,8 +125,8 @@ static void lagrangian_vjp(Calculus *c, const Adjoint *l, Node *const *wrt, int 
   arena_free(scratch);
 }
 
-/* 1 where the box constraint of the variable does not hold z, 0 on the active face: z at a bound and the descent
-   direction -eq pointing out. A constant of the differentiation. */
+/* 1 where the box constraint of the variable does not hold z, 0 on the active face: z at a bound
+   and the descent direction -eq pointing out. A constant of the differentiation. */
 static Node *inactive(Graph *g, const Storage *var, Node *z, Node *eq) {
   Node *zero = ir_num(g, z, 0);
   Node *low = ir_and(g, ir_le(g, z, ir_num(g, z, var->lo)), ir_lt(g, zero, eq));
@@ -133,8 +134,9 @@ static Node *inactive(Graph *g, const Storage *var, Node *z, Node *eq) {
   return ir_stop(g, ir_cast(g, ir_not(g, ir_or(g, low, high)), z->type.dtype));
 }
 
-/* The equations of a level with box constraints. With m = inactive: m dLag/dz(m z + (1-m) stop z) + (1-m)(z - stop z),
-   whose Jacobian is P H P + (I - P) with P = diag(m): symmetric, and held coordinates do not move. */
+/* The equations of a level with box constraints. With m = inactive: m dLag/dz(m z + (1-m) stop z) +
+   (1-m)(z - stop z), whose Jacobian is P H P + (I - P) with P = diag(m): symmetric, and held
+   coordinates do not move. */
 static void constrain(Calculus *c, const Level *level, Unknown *z) {
   Graph *g = c->graph;
   Arena *scratch = arena_new();
@@ -158,7 +160,8 @@ static void constrain(Calculus *c, const Level *level, Unknown *z) {
   arena_free(scratch);
 }
 
-/* ---- components: Tarjan's algorithm on "eq(u) reads w"; a component is complete before those that read it */
+/* ---- components: Tarjan's algorithm on "eq(u) reads w"; a component is complete before those that
+ * read it */
 
 typedef struct Tarjan {
   const Calculus *c;
@@ -212,7 +215,8 @@ static void find_components(Calculus *c, Adjoint *l) {
 
 /* ---- errors */
 
-/* Two levels of one component of which neither is above the other play a game, which argmin does not define. */
+/* Two levels of one component of which neither is above the other play a game, which argmin does
+ * not define. */
 static bool check_games(Calculus *c, const Adjoint *l) {
   for (int i = 0; i < l->ncomponent; i++)
     for (int j = 0; j < l->component[i].n; j++)
@@ -252,8 +256,8 @@ static bool level_reads_level(const Calculus *c, const Level *upper, const Level
   return false;
 }
 
-/* "select -> finetune -x-> pretrain": the edges from l down to one that leads to `to`; -x-> where the upper
-   objective does not read the lower level. */
+/* "select -> finetune -x-> pretrain": the edges from l down to one that leads to `to`; -x-> where
+   the upper objective does not read the lower level. */
 static const char *edge_path(const Calculus *c, const Level *l, const Level *to) {
   Arena *a = c->program->arena;
   if (l == to) return l->name;

@@ -1,13 +1,14 @@
-/* check_grad (on request): replaces the schedule by one that checks hypergradients. For each level k with lower levels,
-   lowest first:
-     1. settle: Newton on the joint equations of everything below k (variables and adjoint states), so that the lower
-        levels are solved, not merely iterated on;
+/* check_grad (on request): replaces the schedule by one that checks hypergradients. For each level
+   k with lower levels, lowest first:
+     1. settle: Newton on the joint equations of everything below k (variables and adjoint states),
+   so that the lower levels are solved, not merely iterated on;
      2. the gradient of k by its edges' methods, and again with every system solved by `dense`;
-     3. sixth-order central differences of the solved program: perturb one variable of k, settle again, evaluate k's
-        objective; for all variables, or a spread of SAMPLES of them. What stands under `stop` keeps its value of the
-        unperturbed point, as do the active faces of box constraints, which are under `stop` in the equations.
-   The results go to outputs k.check.method, k.check.dense, k.check.fd (at k.check.index) and k.check.residual. Middle
-   levels are solved by gradients that were checked just before, so by induction all of them are. */
+     3. sixth-order central differences of the solved program: perturb one variable of k, settle
+   again, evaluate k's objective; for all variables, or a spread of SAMPLES of them. What stands
+   under `stop` keeps its value of the unperturbed point, as do the active faces of box constraints,
+   which are under `stop` in the equations. The results go to outputs k.check.method, k.check.dense,
+   k.check.fd (at k.check.index) and k.check.residual. Middle levels are solved by gradients that
+   were checked just before, so by induction all of them are. */
 #include <math.h>
 #include <string.h>
 
@@ -47,7 +48,8 @@ static void push_call(Checker *k, Stmt ***tail, Func *f) {
   push(tail, s);
 }
 
-static void push_copy(Checker *k, Stmt ***tail, const char *name, const Storage *from, Storage *to) {
+static void push_copy(Checker *k, Stmt ***tail, const char *name, const Storage *from,
+                      Storage *to) {
   Func *f = func(k, name);
   func_result(k->p, f, storage_read(f->graph, from), to, NULL);
   push_call(k, tail, f);
@@ -55,9 +57,12 @@ static void push_copy(Checker *k, Stmt ***tail, const char *name, const Storage 
 
 static Type vector_of(Checker *k, int64_t n) { return type_make(program_float(k->p), 1, &n); }
 
-static Node *number(Checker *k, Graph *g, double v) { return ir_const(g, type_scalar(program_float(k->p)), v); }
+static Node *number(Checker *k, Graph *g, double v) {
+  return ir_const(g, type_scalar(program_float(k->p)), v);
+}
 
-/* The expressions, flattened and one behind the other, as one vector of graph g; NULL ones are zeros. */
+/* The expressions, flattened and one behind the other, as one vector of graph g; NULL ones are
+ * zeros. */
 static Node *flat_expressions(Checker *k, Graph *g, Node *const *expr) {
   Arena *scratch = arena_new();
   int total = 0, at = 0;
@@ -75,13 +80,15 @@ static Node *flat_expressions(Checker *k, Graph *g, Node *const *expr) {
 }
 
 typedef struct Settle {
-  Storage *r, *jacobian; /* row j of jacobian: J e_j */
-  Storage *inverse;      /* of J */
-  Storage *go, *better, *size; /* the last step was larger than rounding; and smaller than the one before; its norm^2 */
+  Storage *r, *jacobian;       /* row j of jacobian: J e_j */
+  Storage *inverse;            /* of J */
+  Storage *go, *better, *size; /* the last step was larger than rounding; and smaller than the one
+                                  before; its norm^2 */
   Func *residual, *step, *start, *invert;
-  Func *freeze, *frozen, *objective; /* stores what is under stop; residual and objective that read the stored values */
+  Func *freeze, *frozen, *objective; /* stores what is under stop; residual and objective that read
+                                        the stored values */
   Storage *value;                    /* of objective, minimized */
-  Stmt *linearize; /* one loop over the columns */
+  Stmt *linearize;                   /* one loop over the columns */
 } Settle;
 
 static int gather_expressions(Checker *k, Node **leaf, Node **eq) {
@@ -120,7 +127,8 @@ static void emit_linearize(Checker *k, Settle *s, Node *const *leaf, Node *const
 
   Func *unit = func(k, "unit");
   Node *iota = ir_iota(unit->graph, type_with(d->type, DT_I32), 0);
-  Node *hit = ir_eq(unit->graph, iota, ir_fill(unit->graph, storage_read(unit->graph, j), iota->type));
+  Node *hit =
+      ir_eq(unit->graph, iota, ir_fill(unit->graph, storage_read(unit->graph, j), iota->type));
   func_result(k->p, unit, ir_cast(unit->graph, hit, d->type.dtype), d, NULL);
   Func *column = func(k, "column");
   func_result(k->p, column, flat_expressions(k, column->graph, out), s->jacobian, j);
@@ -133,9 +141,9 @@ static void emit_linearize(Checker *k, Settle *s, Node *const *leaf, Node *const
   arena_free(scratch);
 }
 
-/* (J + e I)^-1, once a linearization: the chord steps of the differences then cost a product each. With e = 1e-8 of J's
-   root mean square singular value, directions that no equation sees (a softmax's bias) stay put, and the others lose
-   next to nothing of Newton's speed. */
+/* (J + e I)^-1, once a linearization: the chord steps of the differences then cost a product each.
+   With e = 1e-8 of J's root mean square singular value, directions that no equation sees (a
+   softmax's bias) stay put, and the others lose next to nothing of Newton's speed. */
 static void emit_invert(Checker *k, Settle *s) {
   Func *f = s->invert = func(k, "invert");
   Graph *g = f->graph;
@@ -148,8 +156,9 @@ static void emit_invert(Checker *k, Settle *s) {
   func_result(k->p, f, ir_solve(g, damped, unit), s->inverse, NULL);
 }
 
-/* One Newton step with the Jacobian at hand, at most half as long as the unknowns (and 1): far from a solution full
-   steps lead nowhere. Steps below 1e-11 of the unknowns are rounding of the solve. */
+/* One Newton step with the Jacobian at hand, at most half as long as the unknowns (and 1): far from
+   a solution full steps lead nowhere. Steps below 1e-11 of the unknowns are rounding of the solve.
+ */
 static void emit_newton(Checker *k, Settle *s, Node *const *leaf, int n) {
   Func *f = s->step = func(k, "step");
   Graph *g = f->graph;
@@ -163,7 +172,8 @@ static void emit_newton(Checker *k, Settle *s, Node *const *leaf, int n) {
   size = ir_add(g, size, number(k, g, 1));
   Node *length = ir_dot(g, delta, delta), *one = number(k, g, 1);
   Node *longest = ir_mul(g, size, number(k, g, 0.25));
-  Node *shrink = ir_select(g, ir_lt(g, longest, length), ir_sqrt(g, ir_div(g, longest, length)), one);
+  Node *shrink =
+      ir_select(g, ir_lt(g, longest, length), ir_sqrt(g, ir_div(g, longest, length)), one);
   for (int i = 0; i < n; i++) {
     Node *z = ir_param(g, leaf[i]->attr.sym, leaf[i]->type);
     Node *move = piece(g, ir_mul(g, delta, ir_fill(g, shrink, delta->type)), &at, z->type);
@@ -254,7 +264,8 @@ static Settle emit_settle(Checker *k) {
   return s;
 }
 
-/* go = true; while go: [linearize; invert;] residual; step. The chord method ends as well when steps no longer shrink. */
+/* go = true; while go: [linearize; invert;] residual; step. The chord method ends as well when
+ * steps no longer shrink. */
 static void push_settle(Checker *k, Stmt ***tail, const Settle *s, bool newton) {
   push_call(k, tail, s->start);
   Stmt *loop = stmt_new(k->p, STMT_WHILE);
@@ -289,8 +300,9 @@ static void push_dense(Checker *k, Stmt ***tail) {
   for (int i = 0; i < p->nlevel; i++) p->level[i]->system = kept[i];
 }
 
-/* The differences: for sample i and point s of the stencil -3 -2 -1 1 2 3, z = z0 + offset h e_i with
-   h = 5e-3 (1 + |z0_i|); d = sum over points of weight * value / (60 h), weights -1 9 -45 45 -9 1. */
+/* The differences: for sample i and point s of the stencil -3 -2 -1 1 2 3, z = z0 + offset h e_i
+   with h = 5e-3 (1 + |z0_i|); d = sum over points of weight * value / (60 h), weights -1 9 -45 45
+   -9 1. */
 typedef struct Differences {
   Storage *z0, *value, *q, *index;
   int64_t samples;
@@ -322,7 +334,8 @@ static Func *emit_perturb(Checker *k, const Differences *d) {
   Node *iota = ir_iota(g, type_with(z0->type, DT_I32), 0);
   Node *hit = ir_cast(g, ir_eq(g, iota, ir_fill(g, at, iota->type)), z0->type.dtype);
   Node *move = ir_mul(g, h, ir_cast(g, offset, h->type.dtype));
-  func_result(k->p, f, ir_add(g, z0, ir_mul(g, hit, ir_fill(g, move, z0->type))), k->level->flat, NULL);
+  func_result(k->p, f, ir_add(g, z0, ir_mul(g, hit, ir_fill(g, move, z0->type))), k->level->flat,
+              NULL);
   return f;
 }
 
@@ -330,9 +343,11 @@ static Func *emit_difference(Checker *k, const Differences *d, Storage *out) {
   const double weight[STENCIL] = {-1, 9, -45, 45, -9, 1};
   Func *f = func(k, "difference");
   Graph *g = f->graph;
-  Node *v = ir_reshape(g, storage_read(g, d->value), 2, (int64_t[]){d->samples, STENCIL}), *sum = NULL;
+  Node *v = ir_reshape(g, storage_read(g, d->value), 2, (int64_t[]){d->samples, STENCIL}),
+       *sum = NULL;
   for (int64_t s = 0; s < STENCIL; s++) {
-    Node *column = ir_slice(g, v, (int64_t[]){0, s}, type_make(v->type.dtype, 2, (int64_t[]){d->samples, 1}));
+    Node *column =
+        ir_slice(g, v, (int64_t[]){0, s}, type_make(v->type.dtype, 2, (int64_t[]){d->samples, 1}));
     column = ir_flatten(g, column);
     sum = ir_plus(g, sum, ir_mul(g, column, ir_num(g, column, weight[s])));
   }
@@ -391,8 +406,8 @@ static bool check_level(Program *p, Calculus *c, int index, Stmt ***tail) {
   }
   if (k.n > MOST_UNKNOWNS) {
     Diag *d = diag_error(p->diags, k.level->span, "E0503",
-                         "the levels below `%s` have %lld unknowns, too many to solve exactly", k.level->name,
-                         (long long)k.n);
+                         "the levels below `%s` have %lld unknowns, too many to solve exactly",
+                         k.level->name, (long long)k.n);
     diag_help(p->diags, d, "check a smaller instance: at most %d", MOST_UNKNOWNS);
     return false;
   }
@@ -407,7 +422,8 @@ static bool check_level(Program *p, Calculus *c, int index, Stmt ***tail) {
   return true;
 }
 
-/* The calls of init functions, and the lower sweeps that follow the top level's loop, as a start. */
+/* The calls of init functions, and the lower sweeps that follow the top level's loop, as a start.
+ */
 static Stmt **warm_up(Program *p) {
   Stmt **at = &p->schedule;
   while (*at && (*at)->kind == STMT_CALL) at = &(*at)->next;
@@ -427,6 +443,7 @@ bool pass_check_grad(Program *p) {
     any = true;
     ok = check_level(p, &c, i, &tail) && ok;
   }
-  if (!any) diag_error(p->diags, p->run.top->span, "E0504", "no level of this run has an `argmin` edge");
+  if (!any)
+    diag_error(p->diags, p->run.top->span, "E0504", "no level of this run has an `argmin` edge");
   return ok && any;
 }

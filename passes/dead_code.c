@@ -1,4 +1,5 @@
-/* dead_code: drops nodes that no result needs, functions that nothing calls, and storages that nothing names. */
+/* dead_code: drops nodes that no result needs, functions that nothing calls, and storages that
+ * nothing names. */
 #include <string.h>
 
 #include "passes/passes.h"
@@ -37,8 +38,8 @@ static void mark_schedule(const Program *p, const Stmt *s, bool *used) {
 
 /* What a user sees or sets stays, whether or not the program still reads it. */
 static bool lasting(const Storage *s) {
-  return s->kind == ST_DATA || s->kind == ST_VAR || s->kind == ST_SETTING || s->kind == ST_COUNTER ||
-         s->kind == ST_OUTPUT || s->kind == ST_STATE;
+  return s->kind == ST_DATA || s->kind == ST_VAR || s->kind == ST_SETTING ||
+         s->kind == ST_COUNTER || s->kind == ST_OUTPUT || s->kind == ST_STATE;
 }
 
 static bool referred(const Program *p, const Func *f) {
@@ -68,7 +69,8 @@ static void mark_levels(const Program *p, bool *used) {
 
 bool pass_dead_code(Program *p) {
   Arena *scratch = arena_new();
-  bool *called = arena_array(scratch, bool, p->nfunc), *used = arena_array(scratch, bool, p->nstorage);
+  bool *called = arena_array(scratch, bool, p->nfunc),
+       *used = arena_array(scratch, bool, p->nstorage);
   mark_calls(p, p->schedule, called);
   int n = 0;
   for (int i = 0; i < p->nfunc; i++)

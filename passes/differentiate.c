@@ -1,6 +1,7 @@
-/* differentiate: gives every level its gradient and update functions and its adjoint systems, and rewrites each
-   step of a level in the schedule: solve the systems (those of lower levels that it reads first), gradient, update.
-   The mathematics is in calculus.c; here expressions become functions over storages. */
+/* differentiate: gives every level its gradient and update functions and its adjoint systems, and
+   rewrites each step of a level in the schedule: solve the systems (those of lower levels that it
+   reads first), gradient, update. The mathematics is in calculus.c; here expressions become
+   functions over storages. */
 #include <string.h>
 
 #include "passes/calculus.h"
@@ -14,13 +15,14 @@ static int64_t unknown_size(const Unknown *u) {
   return n;
 }
 
-/* Adds views of `flat` from element `at` on, one for each tensor of u, named PREFIX + tensor's own name. */
-static int64_t add_views(Program *p, Storage *flat, int64_t at, const char *prefix, const Unknown *u,
-                         Storage **view) {
+/* Adds views of `flat` from element `at` on, one for each tensor of u, named PREFIX + tensor's own
+ * name. */
+static int64_t add_views(Program *p, Storage *flat, int64_t at, const char *prefix,
+                         const Unknown *u, Storage **view) {
   for (int i = 0; i < u->n; i++) {
     const char *leaf = u->leaf[i]->attr.sym;
-    view[i] = program_view(p, flat, at, u->leaf[i]->type,
-                           arena_printf(p->arena, "%s%s", prefix, leaf));
+    view[i] =
+        program_view(p, flat, at, u->leaf[i]->type, arena_printf(p->arena, "%s%s", prefix, leaf));
     at += type_count(u->leaf[i]->type);
   }
   return at;
@@ -28,7 +30,8 @@ static int64_t add_views(Program *p, Storage *flat, int64_t at, const char *pref
 
 /* ---- functions */
 
-/* Moves expressions of the working graph into a function; NULL expressions become zeros of dest's type. */
+/* Moves expressions of the working graph into a function; NULL expressions become zeros of dest's
+ * type. */
 static void emit(Program *p, Func *f, Node *const *expr, int n, Storage *const *dest) {
   Node **out = arena_array(p->arena, Node *, n);
   ir_subst(f->graph, expr, n, NULL, NULL, 0, out);
@@ -77,15 +80,16 @@ static void emit_update(Program *p, Level *level) {
     level->count = program_storage(p, ST_COUNTER, type_scalar(DT_I32), "%s.count", level->name);
   level->state = arena_array(p->arena, Storage *, opt->nstate);
   for (int i = 0; i < opt->nstate; i++) {
-    level->state[i] = program_storage(p, ST_STATE, level->flat->type, "%s.optimizer.%s",
-                                      level->name, arena_printf(p->arena, "state.%s", opt->state_name[i]));
+    level->state[i] =
+        program_storage(p, ST_STATE, level->flat->type, "%s.optimizer.%s", level->name,
+                        arena_printf(p->arena, "state.%s", opt->state_name[i]));
     state[i] = storage_read(g, level->state[i]);
   }
   for (int i = 0; i < opt->nsetting; i++) setting[i] = storage_read(g, level->setting[i].storage);
   Node *count = storage_read(g, level->count);
   Node *step = ir_add(g, count, ir_num(g, count, 1));
-  Node *z = opt->update(g, storage_read(g, level->flat), storage_read(g, level->grad), state, setting,
-                        ir_cast(g, step, level->flat->type.dtype), next);
+  Node *z = opt->update(g, storage_read(g, level->flat), storage_read(g, level->grad), state,
+                        setting, ir_cast(g, step, level->flat->type.dtype), next);
   Node *lo = bounds(p, g, level, false), *hi = bounds(p, g, level, true);
   if (lo) z = ir_min(g, ir_max(g, z, lo), hi);
   func_result(p, f, z, level->flat, NULL);
@@ -95,8 +99,8 @@ static void emit_update(Program *p, Level *level) {
 
 /* ---- systems */
 
-/* The method for a component: that of the edge of the reading level, else of the edge that leads to the block's
-   level. Blocks that are solved together must agree. */
+/* The method for a component: that of the edge of the reading level, else of the edge that leads to
+   the block's level. Blocks that are solved together must agree. */
 static const Edge *edge_to(const Program *p, const Level *reader, const Level *home) {
   for (int e = 0; e < reader->nedge; e++)
     if (reader->edge[e].lower == home) return &reader->edge[e];
@@ -131,9 +135,10 @@ static const Edge *choose_edge(Calculus *c, const Level *reader, const Component
   if (first->method->one_block && m->n > 1) {
     const char *list = "";
     for (int i = 0; i < m->n; i++)
-      list = arena_printf(p->arena, "%s%s`%s`", list, i ? ", " : "", c->unknown[m->unknown[i]].name);
-    Diag *d = diag_error(p->diags, first->span, "E0502",
-                         "`%s` cannot solve a system of %d blocks", first->method->name, m->n);
+      list =
+          arena_printf(p->arena, "%s%s`%s`", list, i ? ", " : "", c->unknown[m->unknown[i]].name);
+    Diag *d = diag_error(p->diags, first->span, "E0502", "`%s` cannot solve a system of %d blocks",
+                         first->method->name, m->n);
     diag_note(p->diags, d, "the hypergradient of `%s` couples %s", reader->name, list);
     diag_help(p->diags, d, "use `dense()` on these edges");
     return NULL;
@@ -254,7 +259,8 @@ static bool level_reads(const Program *p, const Level *l, const Storage *flat) {
   return reads;
 }
 
-/* Appends to tail the solves that a step of l needs: adjoint states of lower levels at current values first. */
+/* Appends to tail the solves that a step of l needs: adjoint states of lower levels at current
+ * values first. */
 static Stmt **push_solves(Program *p, Level *l, bool *done, Stmt **tail) {
   for (int i = 0; i < p->nlevel; i++) {
     Level *m = p->level[i];

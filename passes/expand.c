@@ -1,6 +1,6 @@
-/* expand: replaces each `solve` of an adjoint system by the loop of its method, over the system's functions: rhs
-   (writes the right-hand side) and apply (reads `in`, writes `out` = A in). A method is one function here and one row
-   in ir/schema.c. */
+/* expand: replaces each `solve` of an adjoint system by the loop of its method, over the system's
+   functions: rhs (writes the right-hand side) and apply (reads `in`, writes `out` = A in). A method
+   is one function here and one row in ir/schema.c. */
 #include <string.h>
 
 #include "passes/passes.h"
@@ -77,8 +77,9 @@ static void expand_dense(Seq *q, System *s) {
 
 /* ---- cg: conjugate gradients (Hestenes and Stiefel 1952) on (A + damping I) x = rhs from x = 0.
    in is the direction p, out is A p:
-     q = A p + damping p, alpha = r'r / p'q, x += alpha p, r -= alpha q, beta = new r'r / r'r, p = r + beta p.
-   Ends after `iters` rounds, when |r| <= tol |rhs|, or when r'r or p'q is 0 (the system is solved). */
+     q = A p + damping p, alpha = r'r / p'q, x += alpha p, r -= alpha q, beta = new r'r / r'r, p = r
+   + beta p. Ends after `iters` rounds, when |r| <= tol |rhs|, or when r'r or p'q is 0 (the system
+   is solved). */
 
 typedef struct Cg {
   Storage *r, *rr, *limit, *go;
@@ -127,7 +128,8 @@ static Func *cg_round(Program *p, System *s, const Cg *v) {
 static void expand_cg(Seq *q, System *s) {
   Program *p = q->p;
   DType t = s->x->type.dtype;
-  Cg v = {vector(p, s, "r"), scalar(p, s, "rr", t), scalar(p, s, "limit", t), scalar(p, s, "go", DT_BOOL)};
+  Cg v = {vector(p, s, "r"), scalar(p, s, "rr", t), scalar(p, s, "limit", t),
+          scalar(p, s, "go", DT_BOOL)};
   Seq body = seq_new(p);
   push_call(&body, s->apply);
   push_call(&body, cg_round(p, s, &v));
@@ -148,7 +150,8 @@ static const struct {
   void (*expand)(Seq *q, System *s);
 } methods[] = {{"dense", expand_dense}, {"cg", expand_cg}};
 
-/* One expansion a system, wherever it is solved: the statements are shared text, so each place gets a copy. */
+/* One expansion a system, wherever it is solved: the statements are shared text, so each place gets
+ * a copy. */
 typedef struct Expanded {
   System *system;
   Stmt *body;

@@ -1,15 +1,17 @@
-/* hoist: what a function computes from values that its loop does not change is computed once, before the loop, by a
-   function of its own (NAME.hoisted) that leaves the values in temporary storages. In a solver's loop that is the
-   linearization: everything of a Hessian-vector product that does not depend on the vector. The hoisted function stands
-   in the next outer loop and is hoisted in turn. Only what is dear is kept: reading a stored value costs as much as a
-   few flops, so cheap maps are computed again, and of a large map over small dear values only those are stored. */
+/* hoist: what a function computes from values that its loop does not change is computed once,
+   before the loop, by a function of its own (NAME.hoisted) that leaves the values in temporary
+   storages. In a solver's loop that is the linearization: everything of a Hessian-vector product
+   that does not depend on the vector. The hoisted function stands in the next outer loop and is
+   hoisted in turn. Only what is dear is kept: reading a stored value costs as much as a few flops,
+   so cheap maps are computed again, and of a large map over small dear values only those are
+   stored. */
 #include <string.h>
 
 #include "ir/op.h"
 #include "passes/passes.h"
 
-/* Where a function is called: the innermost loop around it (NULL: none) and the link that points to the
-   statement before which a hoisted call would stand: the loop, else the call itself. */
+/* Where a function is called: the innermost loop around it (NULL: none) and the link that points to
+   the statement before which a hoisted call would stand: the loop, else the call itself. */
 typedef struct Site {
   Stmt *loop, **before;
 } Site;
@@ -65,8 +67,8 @@ typedef struct Split {
   int64_t *dear; /* elements of the largest dear node at or below it */
 } Split;
 
-/* Marks the hoisted nodes that f still reads. A map over dear values of its own size is kept whole; views and other
-   maps are left to f, and what they read is looked at. */
+/* Marks the hoisted nodes that f still reads. A map over dear values of its own size is kept whole;
+   views and other maps are left to f, and what they read is looked at. */
 static void mark_kept(const Node *n, const Split *s) {
   if (s->varying[n->id] || s->keep[n->id] || !s->dear[n->id]) return;
   bool map = op_info(n->op)->emit == EMIT_MAP && s->dear[n->id] >= type_count(n->type);
@@ -93,7 +95,8 @@ static bool find_invariant(const Program *p, const Func *f, const Sites *sites, 
   for (int i = 0; i < f->graph->nnode; i++)
     if (varying[i])
       for (int k = 0; k < f->graph->node[i]->nin; k++) mark_kept(f->graph->node[i]->in[k], &s);
-  /* A result that does not vary at all is stored in the loop, once a round, so its computing leaves, too. */
+  /* A result that does not vary at all is stored in the loop, once a round, so its computing
+   * leaves, too. */
   for (int i = 0; i < f->nresult; i++) mark_kept(f->result[i], &s);
   for (int i = 0; i < f->graph->nnode; i++) any = any || keep[i];
   arena_free(scratch);
@@ -126,7 +129,8 @@ static Func *split(Program *p, Func *f, const bool *keep) {
 static void insert_calls(Program *p, Func *pre, const Sites *sites) {
   for (int i = sites->n - 1; i >= 0; i--) { /* last first: links before it stay valid */
     bool again = false;
-    for (int k = 0; k < i; k++) again = again || (sites->item[i].loop && sites->item[k].loop == sites->item[i].loop);
+    for (int k = 0; k < i; k++)
+      again = again || (sites->item[i].loop && sites->item[k].loop == sites->item[i].loop);
     if (again) continue;
     Stmt *call = stmt_new(p, STMT_CALL);
     call->func = pre;

@@ -1,10 +1,11 @@
-/* level_order: levels lowest first, and the schedule of one run: initial values, then for each step of the
-   top level the sweeps of the levels below, the report and the step itself.
+/* level_order: levels lowest first, and the schedule of one run: initial values, then for each step
+   of the top level the sweeps of the levels below, the report and the step itself.
 
-   Sweeps (lowest level first): a level steps if every level that it has an edge to has taken its `steps`
-   since this level's last step (counted anew in each step of the top), and some level above still wants a step of it. Where
-   every level has one level above, that is nested loops, whose counts --set may change; on other DAGs the sweeps
-   are run here, once, and the trace of steps is folded into loops. */
+   Sweeps (lowest level first): a level steps if every level that it has an edge to has taken its
+   `steps` since this level's last step (counted anew in each step of the top), and some level above
+   still wants a step of it. Where every level has one level above, that is nested loops, whose
+   counts --set may change; on other DAGs the sweeps are run here, once, and the trace of steps is
+   folded into loops. */
 #include <string.h>
 
 #include "passes/pass.h"
@@ -79,7 +80,8 @@ typedef struct Trace {
 } Trace;
 
 static bool part_eq(const Part *a, const Part *b, bool counts) {
-  if (a->level != b->level || a->npart != b->npart || (counts && a->count != b->count)) return false;
+  if (a->level != b->level || a->npart != b->npart || (counts && a->count != b->count))
+    return false;
   for (int i = 0; i < a->npart; i++)
     if (!part_eq(&a->part[i], &b->part[i], true)) return false;
   return true;
@@ -87,8 +89,8 @@ static bool part_eq(const Part *a, const Part *b, bool counts) {
 
 enum { LONGEST_LOOP = 64, LONGEST_TRACE = 1 << 20 };
 
-/* Folds the end of the trace while its last k parts repeat the k before: x x -> 2 x, and a loop followed by one
-   more copy of its body -> one more round. */
+/* Folds the end of the trace while its last k parts repeat the k before: x x -> 2 x, and a loop
+   followed by one more copy of its body -> one more round. */
 static bool fold(Program *p, Trace *t) {
   Part *end = t->part + t->n;
   if (t->n >= 2 && part_eq(&end[-2], &end[-1], false)) {
@@ -108,7 +110,8 @@ static bool fold(Program *p, Trace *t) {
     same = 2 * k <= t->n;
     for (int i = 1; same && i <= k; i++) same = part_eq(&end[-i], &end[-i - k], true);
     if (!same) continue;
-    Part made = {.part = arena_dup(p->arena, end - k, sizeof *end * (size_t)k), .npart = k, .count = 2};
+    Part made = {
+        .part = arena_dup(p->arena, end - k, sizeof *end * (size_t)k), .npart = k, .count = 2};
     t->n -= 2 * k;
     t->part[t->n++] = made;
     return true;
@@ -227,7 +230,8 @@ bool pass_level_order(Program *p) {
   if (!below_top(p, &body, tree)) return false;
   push(&body, report(p, step));
   push(&body, step_of(p, p->run.top));
-  Stmt *loop = repeat(p, (int64_t)p->run.top->steps.storage->value, p->run.top->steps.storage, body.first);
+  Stmt *loop =
+      repeat(p, (int64_t)p->run.top->steps.storage->value, p->run.top->steps.storage, body.first);
   loop->counter = step;
   push(&main, loop);
   /* The levels below answer the last step of the top, so that what is saved belongs together. */

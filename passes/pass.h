@@ -4,7 +4,8 @@
 #include "ir/program.h"
 
 typedef struct PassOptions {
-  const char *passes;     /* "--passes=simplify,-hoist": names switch on, -names off; "none": no optional one; NULL: all */
+  const char *passes;     /* "--passes=simplify,-hoist": names switch on, -names off; "none": no
+                             optional one; NULL: all */
   const char *stop_after; /* name of the last pass to run; NULL: all */
   const char *dump_after; /* comma list of names, or "all"; NULL: none */
   FILE *dump;             /* where dumps and times go */

@@ -1,6 +1,6 @@
-/* simplify: rebuilds every function's graph with algebraic identities. A rule is one small function that looks at
-   an operation on already simplified operands and returns a better node, or NULL. No rule changes a finite result
-   but by rounding; none drops a NaN. */
+/* simplify: rebuilds every function's graph with algebraic identities. A rule is one small function
+   that looks at an operation on already simplified operands and returns a better node, or NULL. No
+   rule changes a finite result but by rounding; none drops a NaN. */
 #include <math.h>
 #include <string.h>
 
@@ -67,9 +67,7 @@ static Node *rule_select(Graph *g, const Node *n, Node *const *in) {
 }
 
 /* stop is a matter of differentiation alone, which is done. */
-static Node *rule_stop(Graph *g, const Node *n, Node *const *in) {
-  return (void)g, (void)n, in[0];
-}
+static Node *rule_stop(Graph *g, const Node *n, Node *const *in) { return (void)g, (void)n, in[0]; }
 
 static Node *rule_cast(Graph *g, const Node *n, Node *const *in) {
   if (in[0]->type.dtype == n->type.dtype) return in[0];
@@ -118,7 +116,8 @@ static Node *rule_sum(Graph *g, const Node *n, Node *const *in) {
     bool same = c->op == OP_const || (c->op == OP_broadcast && c->in[0]->type.rank == 0);
     if (!same) continue;
     Node *rest = ir_sum(g, x->in[1 - k], n->attr.i, n->attr.n);
-    Node *scale = c->op == OP_const ? ir_num(g, rest, c->attr.value) : ir_fill(g, c->in[0], rest->type);
+    Node *scale =
+        c->op == OP_const ? ir_num(g, rest, c->attr.value) : ir_fill(g, c->in[0], rest->type);
     return ir_mul(g, scale, rest);
   }
   return NULL;
@@ -145,11 +144,20 @@ static const struct {
   Op op;
   Rule rule;
 } rules[] = {
-    {OP_add, rule_add},       {OP_sub, rule_sub},           {OP_mul, rule_mul},
-    {OP_div, rule_div},       {OP_neg, rule_neg},           {OP_pow, rule_pow},
-    {OP_select, rule_select}, {OP_stop, rule_stop},         {OP_cast, rule_cast},
-    {OP_sum, rule_sum},       {OP_broadcast, rule_broadcast}, {OP_reshape, rule_reshape},
-    {OP_transpose, rule_transpose}, {OP_matmul, rule_matmul},
+    {OP_add, rule_add},
+    {OP_sub, rule_sub},
+    {OP_mul, rule_mul},
+    {OP_div, rule_div},
+    {OP_neg, rule_neg},
+    {OP_pow, rule_pow},
+    {OP_select, rule_select},
+    {OP_stop, rule_stop},
+    {OP_cast, rule_cast},
+    {OP_sum, rule_sum},
+    {OP_broadcast, rule_broadcast},
+    {OP_reshape, rule_reshape},
+    {OP_transpose, rule_transpose},
+    {OP_matmul, rule_matmul},
 };
 
 /* An elementwise op on constants is a constant; in f32 the fold rounds as the kernel would. */
@@ -171,8 +179,8 @@ static Node *narrow(Graph *g, const Node *n, Node *const *in) {
   for (int k = 0; k < n->nin; k++) {
     if (in[k]->op == OP_const) continue;
     if (in[k]->op != OP_broadcast) return NULL;
-    if (wide && (wide->attr.n != in[k]->attr.n ||
-                 memcmp(wide->attr.i, in[k]->attr.i, sizeof wide->attr.i)))
+    if (wide &&
+        (wide->attr.n != in[k]->attr.n || memcmp(wide->attr.i, in[k]->attr.i, sizeof wide->attr.i)))
       return NULL;
     wide = in[k];
   }

@@ -48,7 +48,8 @@ GEMM(mlo_gemm_f64, double, cblas_dgemm)
     for (int64_t i = 0; i < n; i++)                                                                \
       for (int64_t j = 0; j < k; j++) column[j * n + i] = b[i * k + j];                            \
     getrf(&order, &order, lu, &order, pivot, &info);                                               \
-    if (info == 0) getrs(tm ? "N" : "T", &order, &sides, lu, &order, pivot, column, &order, &info, 1);        \
+    if (info == 0)                                                                                 \
+      getrs(tm ? "N" : "T", &order, &sides, lu, &order, pivot, column, &order, &info, 1);          \
     for (int64_t i = 0; i < n; i++)                                                                \
       for (int64_t j = 0; j < k; j++) x[i * k + j] = info == 0 ? column[j * n + i] : (T)NAN;       \
     return info != 0;                                                                              \

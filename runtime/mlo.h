@@ -15,7 +15,11 @@ enum { MLO_ABI = 1, MLO_MAX_RANK = 6 };
 typedef enum MloDType { MLO_BOOL, MLO_I32, MLO_F32, MLO_F64 } MloDType;
 
 /* What a data field's `in` clause promises; checked before step 0. */
-typedef enum MloCheck { MLO_ANY, MLO_BOX /* lo <= x <= hi */, MLO_RANGE /* lo <= x < hi */ } MloCheck;
+typedef enum MloCheck {
+  MLO_ANY,
+  MLO_BOX /* lo <= x <= hi */,
+  MLO_RANGE /* lo <= x < hi */
+} MloCheck;
 
 typedef struct MloField {
   const char *name; /* array in the file: "x" */
@@ -30,7 +34,8 @@ typedef struct MloField {
 
 typedef struct MloSource {
   const char *name; /* "train" */
-  const char *file; /* as written, relative to `dir` of the program unless absolute; --data overrides */
+  const char
+      *file; /* as written, relative to `dir` of the program unless absolute; --data overrides */
   int nfield;
   const MloField *field;
 } MloSource;
@@ -64,17 +69,18 @@ typedef struct MloRun MloRun; /* the runtime's state of one run; opaque to gener
 typedef struct MloProgram {
   uint32_t abi;           /* MLO_ABI */
   const char *name, *run; /* "ridge" (from ridge.mlo), "main" */
-  const char *source, *dir, *hash, *version, *arch; /* file, its folder, program hash, mloc; arch: "x86-64-v3",
-                                                       or "native:avx2,fma,.." as by mlo_cpu_flags */
-  const char *precision;  /* "f32" */
+  const char *source, *dir, *hash, *version,
+      *arch;             /* file, its folder, program hash, mloc; arch: "x86-64-v3",
+                            or "native:avx2,fma,.." as by mlo_cpu_flags */
+  const char *precision; /* "f32" */
   size_t arena_bytes;
   int nsource, nsetting, narray, nmetric;
   const MloSource *data;
   const MloSetting *setting;
   const MloArray *array;
   const MloMetric *metric;
-  size_t seed_offset;     /* i32 scalar: the run's seed */
-  size_t top_steps_offset; /* i32 scalar that the schedule's outer loop reads: --steps */
+  size_t seed_offset;                /* i32 scalar: the run's seed */
+  size_t top_steps_offset;           /* i32 scalar that the schedule's outer loop reads: --steps */
   int64_t seed, steps, report_every; /* defaults */
   bool report_csv;
   /* Runs the whole schedule; returns 0 or the first status that a mlo_report call gave. */
@@ -82,13 +88,13 @@ typedef struct MloProgram {
 } MloProgram;
 
 /* Parses options, loads and checks data, runs, writes the run directory; returns the exit code
-   (0 ok, 2 usage, 3 data or output, 4 diverged, 5 device, 75 interrupted). The arena is zeroed and aligned to a
-   page. The versioned symbol makes a runtime of another ABI fail at link time. */
+   (0 ok, 2 usage, 3 data or output, 4 diverged, 5 device, 75 interrupted). The arena is zeroed and
+   aligned to a page. The versioned symbol makes a runtime of another ABI fail at link time. */
 #define mlo_main mlo_main_abi1
 int mlo_main(int argc, char **argv, const MloProgram *p);
 
-/* Called first in main: threads that wait shall sleep soon. May start the program anew, with the environment
-   changed; what the user's environment says of waiting stays. */
+/* Called first in main: threads that wait shall sleep soon. May start the program anew, with the
+   environment changed; what the user's environment says of waiting stays. */
 void mlo_patient_threads(char **argv);
 
 /* Called by the schedule once a step of the top level, before its update at 0-based step `step` and
@@ -104,15 +110,18 @@ int mlo_tick(MloRun *run, int64_t step);
 /* Fills n bytes of dead buffer with NaN patterns (builds with --poison). */
 void mlo_poison(void *p, size_t n);
 
-/* C[m,n] = alpha op(A) op(B) + beta C by OpenBLAS, row-major and dense: A is [m,k], or [k,m] where ta transposes it;
-   B is [k,n], or [n,k] where tb does. Each dimension fits an int. */
+/* C[m,n] = alpha op(A) op(B) + beta C by OpenBLAS, row-major and dense: A is [m,k], or [k,m] where
+   ta transposes it; B is [k,n], or [n,k] where tb does. Each dimension fits an int. */
 void mlo_gemm_f32(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
                   const float *b, float beta, float *c);
 void mlo_gemm_f64(bool ta, bool tb, int64_t m, int64_t n, int64_t k, double alpha, const double *a,
                   const double *b, double beta, double *c);
-/* x = M^-1 b by LU with partial pivoting (LAPACK getrf, getrs): M is m, or its transpose where tm is set; m is n x n
-   row-major, b is n x k row-major; m and b stay as they are; work: n*n + n*k elements and n 64-bit pivots. Returns 0, or 1 where M is singular (x is then NaN). */
-int mlo_solve_f32(bool tm, int64_t n, int64_t k, const float *m, const float *b, float *x, void *work);
-int mlo_solve_f64(bool tm, int64_t n, int64_t k, const double *m, const double *b, double *x, void *work);
+/* x = M^-1 b by LU with partial pivoting (LAPACK getrf, getrs): M is m, or its transpose where tm
+   is set; m is n x n row-major, b is n x k row-major; m and b stay as they are; work: n*n + n*k
+   elements and n 64-bit pivots. Returns 0, or 1 where M is singular (x is then NaN). */
+int mlo_solve_f32(bool tm, int64_t n, int64_t k, const float *m, const float *b, float *x,
+                  void *work);
+int mlo_solve_f64(bool tm, int64_t n, int64_t k, const double *m, const double *b, double *x,
+                  void *work);
 
 #endif

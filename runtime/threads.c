@@ -1,6 +1,7 @@
-/* How waiting threads wait. By default those of OpenMP spin for milliseconds before they sleep: beside a busy
-   neighbour each short parallel loop then costs a time slice (measured: 30 times slower in all). The OpenMP library reads
-   its settings from the environment before main, so they are put there and the program starts once more. */
+/* How waiting threads wait. By default those of OpenMP spin for milliseconds before they sleep:
+   beside a busy neighbour each short parallel loop then costs a time slice (measured: 30 times
+   slower in all). The OpenMP library reads its settings from the environment before main, so they
+   are put there and the program starts once more. */
 
 #include "runtime/mlo.h"
 

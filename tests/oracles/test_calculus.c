@@ -1,6 +1,7 @@
-/* The calculus against closed forms and against finite differences of fully solved programs, through the reference
-   interpreter: no code generation takes part. Every level of a random DAG is checked, lowest first, so that the
-   gradients that solve the levels below have been checked before they are used. */
+/* The calculus against closed forms and against finite differences of fully solved programs,
+   through the reference interpreter: no code generation takes part. Every level of a random DAG is
+   checked, lowest first, so that the gradients that solve the levels below have been checked before
+   they are used. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -59,7 +60,9 @@ static double *variables(Problem *q, int level) {
   return interp_at(q->interp, q->b.p->level[level]->flat->name);
 }
 
-static int size_of(Problem *q, int level) { return (int)type_count(q->b.p->level[level]->flat->type); }
+static int size_of(Problem *q, int level) {
+  return (int)type_count(q->b.p->level[level]->flat->type);
+}
 
 /* ---- the solved program: chord Newton on the total gradients of the levels below k */
 
@@ -152,8 +155,8 @@ static double solved_objective(Problem *q, Solver *s, int k) {
   return *interp_at(q->interp, q->b.p->level[k]->loss->name);
 }
 
-/* Relative error of level k's gradient against sixth-order central differences; -1 where the levels below could not
-   be solved. */
+/* Relative error of level k's gradient against sixth-order central differences; -1 where the levels
+   below could not be solved. */
 static double error_of(Problem *q, int k) {
   Solver s = solver_below(q, k);
   double g[MAX_DIM], worst = 0, scale = 1e-30, h = 1e-2;
@@ -185,9 +188,12 @@ static double uniform(Random *r) {
   return (double)(r->state >> 11) * 0x1p-53;
 }
 
-static double normal(Random *r) { return sqrt(-2 * log(uniform(r) + 1e-300)) * cos(6.283185307179586 * uniform(r)); }
+static double normal(Random *r) {
+  return sqrt(-2 * log(uniform(r) + 1e-300)) * cos(6.283185307179586 * uniform(r));
+}
 
-static Node *matrix(Graph *g, Random *r, int64_t rows, int64_t cols, double scale, double diagonal) {
+static Node *matrix(Graph *g, Random *r, int64_t rows, int64_t cols, double scale,
+                    double diagonal) {
   Node *row[MAX_DIM * MAX_DIM];
   Type one = type_make(DT_F64, 1, (int64_t[]){1});
   for (int64_t i = 0; i < rows * cols; i++)
@@ -204,8 +210,8 @@ static Node *scaled(Graph *g, Node *x, double c) { return ir_mul(g, x, ir_num(g,
 
 /* g = 1/2 z'(QQ' + 3)z + b'z + sum over reads u of z'Cu + 1/2 |Fu - t|^2 for u below
    + cubic (sum tanh z sum u^2 + sum z^4). */
-static Node *random_objective(Graph *g, Random *r, Level *l, Level **read, const bool *lower, int nread,
-                              double cubic) {
+static Node *random_objective(Graph *g, Random *r, Level *l, Level **read, const bool *lower,
+                              int nread, double cubic) {
   Node *z = build_read(g, l);
   int64_t n = z->type.dim[0];
   Node *q = times(g, matrix(g, r, n, n, 1, 0), z), *e = scaled(g, ir_dot(g, q, q), .5);
@@ -219,14 +225,15 @@ static Node *random_objective(Graph *g, Random *r, Level *l, Level **read, const
       Node *d = ir_sub(g, times(g, matrix(g, r, m, m, .5, 0), u), ir_num(g, u, normal(r)));
       e = ir_add(g, e, scaled(g, ir_dot(g, d, d), .5));
     }
-    if (cubic != 0) e = ir_add(g, e, scaled(g, ir_mul(g, ir_sum_all(g, ir_tanh(g, z)), ir_dot(g, u, u)), cubic));
+    if (cubic != 0)
+      e = ir_add(g, e, scaled(g, ir_mul(g, ir_sum_all(g, ir_tanh(g, z)), ir_dot(g, u, u)), cubic));
   }
   Node *z2 = ir_mul(g, z, z);
   return cubic != 0 ? ir_add(g, e, scaled(g, ir_dot(g, z2, z2), cubic)) : e;
 }
 
-/* Levels 0..n-1, each with edges to some levels before it, the last above all. Reads: upper levels with probability
-   .7, lower ones by an edge always, else .7. */
+/* Levels 0..n-1, each with edges to some levels before it, the last above all. Reads: upper levels
+   with probability .7, lower ones by an edge always, else .7. */
 static Build random_program(uint64_t seed, int n, double cubic) {
   Random r = {seed * 7919 + 17};
   Build b = build_new("random");
@@ -253,7 +260,8 @@ static Build random_program(uint64_t seed, int n, double cubic) {
       lower[nread] = above[k][j];
       read[nread++] = l[j];
     }
-    build_minimize(&b, l[k], random_objective(l[k]->objective->graph, &r, l[k], read, lower, nread, cubic));
+    build_minimize(&b, l[k],
+                   random_objective(l[k]->objective->graph, &r, l[k], read, lower, nread, cubic));
     for (int j = 0; j < k; j++)
       if (edge[k][j]) build_edge(&b, l[k], l[j], -1);
   }
@@ -261,8 +269,9 @@ static Build random_program(uint64_t seed, int n, double cubic) {
   return b;
 }
 
-/* Checks all levels of `want` solvable random programs of n levels. Games (E0302) and missing paths are skipped;
-   at most `tries` programs are drawn, and nearly all drawn ones without a game must be solvable. */
+/* Checks all levels of `want` solvable random programs of n levels. Games (E0302) and missing paths
+   are skipped; at most `tries` programs are drawn, and nearly all drawn ones without a game must be
+   solvable. */
 static void check_random(int n, double cubic, int want, double tolerance, bool optional) {
   int done = 0, unsolved = 0;
   for (uint64_t seed = 1; done < want && seed < 400; seed++) {
@@ -271,7 +280,8 @@ static void check_random(int n, double cubic, int want, double tolerance, bool o
     for (int k = 0; ok && k < n; k++) {
       double error = error_of(&q, k);
       if (error > tolerance)
-        fail_msg("seed %d, %d levels, level %s: relative error %g", (int)seed, n, q.b.p->level[k]->name, error);
+        fail_msg("seed %d, %d levels, level %s: relative error %g", (int)seed, n,
+                 q.b.p->level[k]->name, error);
       ok = error >= 0;
       unsolved += !ok;
     }
@@ -299,8 +309,9 @@ static void optional_passes_change_nothing(void **state) {
 }
 
 /* ---- quadratics in closed form, by elimination: independent of any derivative rule.
-   Over the vector v of all variables g_k = 1/2 v'Gv + b'v, with G and b from values of g_k (differences are exact). With
-   the responses of the levels below put in, level k answers z_k = T v + c in the variables not below it. */
+   Over the vector v of all variables g_k = 1/2 v'Gv + b'v, with G and b from values of g_k
+   (differences are exact). With the responses of the levels below put in, level k answers z_k = T v
+   + c in the variables not below it. */
 
 enum { MAX_V = MAX_LEVELS * MAX_DIM };
 
@@ -311,7 +322,8 @@ typedef struct Quadratic {
 } Quadratic;
 
 static double objective_at(Problem *q, const Quadratic *w, int k, const double *v) {
-  for (int i = 0; i < q->b.p->nlevel; i++) memcpy(variables(q, i), v + w->start[i], sizeof *v * (size_t)size_of(q, i));
+  for (int i = 0; i < q->b.p->nlevel; i++)
+    memcpy(variables(q, i), v + w->start[i], sizeof *v * (size_t)size_of(q, i));
   interp_call(q->interp, q->b.p->level[k]->objective);
   return *interp_at(q->interp, q->b.p->level[k]->loss->name);
 }
@@ -343,7 +355,8 @@ static bool is_below(Problem *q, int k, int variable, const Quadratic *w) {
   return false;
 }
 
-/* The map v_rest -> v with the variables below k eliminated: solves (I - T_bb) v_b = T_br v_r + c_b. */
+/* The map v_rest -> v with the variables below k eliminated: solves (I - T_bb) v_b = T_br v_r +
+ * c_b. */
 static void eliminate(Problem *q, const Quadratic *w, int k, double m[][MAX_V], double *shift) {
   static double a[MAX_V][MAX_V], inverse[MAX_V][MAX_V];
   for (int i = 0; i < w->n; i++)
@@ -355,7 +368,8 @@ static void eliminate(Problem *q, const Quadratic *w, int k, double m[][MAX_V], 
     for (int j = 0; j < w->n; j++) {
       m[i][j] = 0;
       for (int l = 0; l < w->n; l++) {
-        double right = is_below(q, k, l, w) ? (is_below(q, k, j, w) ? 0 : w->t[l][j]) : l == j && !is_below(q, k, j, w);
+        double right = is_below(q, k, l, w) ? (is_below(q, k, j, w) ? 0 : w->t[l][j])
+                                            : l == j && !is_below(q, k, j, w);
         m[i][j] += inverse[i][l] * right;
       }
       shift[i] += inverse[i][j] * (is_below(q, k, j, w) ? w->c[j] : 0);
@@ -365,7 +379,8 @@ static void eliminate(Problem *q, const Quadratic *w, int k, double m[][MAX_V], 
 
 /* Turns g_k into the function of the variables not below k, then solves it for z_k. */
 static void respond(Problem *q, Quadratic *w, int k) {
-  static double m[MAX_V][MAX_V], gm[MAX_V][MAX_V], h[MAX_V][MAX_V], block[MAX_V][MAX_V], inverse[MAX_V][MAX_V];
+  static double m[MAX_V][MAX_V], gm[MAX_V][MAX_V], h[MAX_V][MAX_V], block[MAX_V][MAX_V],
+      inverse[MAX_V][MAX_V];
   double shift[MAX_V], r[MAX_V], b[MAX_V];
   measure(q, w, k);
   eliminate(q, w, k, m, shift);
@@ -413,7 +428,8 @@ static void random_quadratics_in_closed_form(void **state) {
     w = (Quadratic){0};
     for (int k = 0; ok && k < n; k++) w.start[k + 1] = w.n = w.start[k] + size_of(&q, k);
     double x[MAX_V];
-    for (int k = 0; ok && k < n; k++) memcpy(x + w.start[k], variables(&q, k), sizeof *x * (size_t)size_of(&q, k));
+    for (int k = 0; ok && k < n; k++)
+      memcpy(x + w.start[k], variables(&q, k), sizeof *x * (size_t)size_of(&q, k));
     for (int k = 0; ok && k < n - 1; k++) respond(&q, &w, k);
     if (ok) {
       static double m[MAX_V][MAX_V];
@@ -429,7 +445,8 @@ static void random_quadratics_in_closed_form(void **state) {
         g[i] = w.gradient[row];
         for (int j = w.start[n - 1]; j < w.n; j++) g[i] += w.hessian[row][j] * x[j];
       }
-      for (int k = 0; k < n; k++) memcpy(variables(&q, k), x + w.start[k], sizeof *x * (size_t)size_of(&q, k));
+      for (int k = 0; k < n; k++)
+        memcpy(variables(&q, k), x + w.start[k], sizeof *x * (size_t)size_of(&q, k));
       const double *got = gradient_of(&q, n - 1);
       for (int i = 0; i < size_of(&q, n - 1); i++) {
         error = fmax(error, fabs(got[i] - g[i]));
@@ -453,11 +470,14 @@ static Build third_order(double x) {
   Level *l1 = build_level(&b, "x", 1, &x, .1, 1);
   Graph *g = l3->objective->graph;
   Node *zz = build_read(g, l3), *yy = build_read(g, l2), *xx = build_read(g, l1);
-  Node *e = ir_sub(g, scaled(g, ir_mul(g, ir_exp(g, xx), ir_mul(g, zz, zz)), .5), ir_mul(g, yy, zz));
+  Node *e =
+      ir_sub(g, scaled(g, ir_mul(g, ir_exp(g, xx), ir_mul(g, zz, zz)), .5), ir_mul(g, yy, zz));
   build_minimize(&b, l3, ir_sum_all(g, e));
   g = l2->objective->graph;
   Node *d = ir_sub(g, build_read(g, l2), build_read(g, l1)), *w = build_read(g, l3);
-  build_minimize(&b, l2, ir_sum_all(g, ir_add(g, scaled(g, ir_mul(g, d, d), .5), scaled(g, ir_mul(g, w, w), .5))));
+  build_minimize(
+      &b, l2,
+      ir_sum_all(g, ir_add(g, scaled(g, ir_mul(g, d, d), .5), scaled(g, ir_mul(g, w, w), .5))));
   g = l1->objective->graph;
   d = ir_sub(g, build_read(g, l3), ir_num(g, build_read(g, l3), 1));
   build_minimize(&b, l1, ir_sum_all(g, scaled(g, ir_mul(g, d, d), .5)));
@@ -507,8 +527,7 @@ static void check_grad_agrees(void **state) {
           assert_true(fabs(fd[i] - dense[i]) <= 1e-8 * (1 + fabs(dense[i])));
         }
       }
-      if (seed == 1)
-        assert_float_equal(*interp_at(in, "x.check.dense"), -0.1022810474, 1e-10);
+      if (seed == 1) assert_float_equal(*interp_at(in, "x.check.dense"), -0.1022810474, 1e-10);
       interp_free(in);
       checked++;
     }
@@ -516,8 +535,9 @@ static void check_grad_agrees(void **state) {
   }
 }
 
-/* ---- conjugate gradients: known ways to get them wrong are an old residual in the direction (the error grows), no
-   step size in the residual's update, and the iterate before the last where it converges (2 I would give 0) */
+/* ---- conjugate gradients: known ways to get them wrong are an old residual in the direction (the
+   error grows), no step size in the residual's update, and the iterate before the last where it
+   converges (2 I would give 0) */
 
 enum { WIDE = 24 };
 
@@ -525,13 +545,16 @@ enum { WIDE = 24 };
 static Problem diagonal(const double *d, int64_t iters) {
   Problem q = {.b = build_new("diagonal")};
   double zero[WIDE] = {0};
-  Level *low = build_level(&q.b, "low", WIDE, zero, .1, 1), *top = build_level(&q.b, "top", WIDE, zero, .1, 1);
+  Level *low = build_level(&q.b, "low", WIDE, zero, .1, 1),
+        *top = build_level(&q.b, "top", WIDE, zero, .1, 1);
   Graph *g = low->objective->graph;
   Node *z = build_read(g, low), *part[WIDE];
-  for (int i = 0; i < WIDE; i++) part[i] = ir_const(g, type_make(DT_F64, 1, (int64_t[]){1}), d[i] / 2);
+  for (int i = 0; i < WIDE; i++)
+    part[i] = ir_const(g, type_make(DT_F64, 1, (int64_t[]){1}), d[i] / 2);
   Node *e = ir_dot(g, ir_concat(g, part, WIDE, 0), ir_mul(g, z, z));
   build_minimize(&q.b, low, ir_sub(g, e, ir_dot(g, build_read(g, top), z)));
-  build_minimize(&q.b, top, ir_sum_all(top->objective->graph, build_read(top->objective->graph, low)));
+  build_minimize(&q.b, top,
+                 ir_sum_all(top->objective->graph, build_read(top->objective->graph, low)));
   build_edge(&q.b, top, low, iters);
   build_top(&q.b, top);
   assert_true(prepare(&q, true));
@@ -551,7 +574,8 @@ static void cg_keeps_improving(void **state) {
   double d[WIDE], last = 1e30;
   for (int i = 0; i < WIDE; i++) d[i] = pow(10, 6.0 * i / (WIDE - 1));
   Problem q = diagonal(d, 1);
-  for (int iters = 1; iters <= 4 * WIDE; iters++) { /* the energy norm falls in every round (Hestenes and Stiefel 1952) */
+  for (int iters = 1; iters <= 4 * WIDE;
+       iters++) { /* the energy norm falls in every round (Hestenes and Stiefel 1952) */
     *interp_at(q.interp, "top.via.low.iters") = iters;
     double error = energy_error(&q, d);
     assert_true(error <= last * (1 + 1e-9) + 1e-12);
@@ -573,7 +597,8 @@ static void missing_path_is_an_error(void **state) {
   (void)state;
   Build b = build_new("missing");
   double zero = 0;
-  Level *low = build_level(&b, "low", 1, &zero, .1, 1), *top = build_level(&b, "top", 1, &zero, .1, 1);
+  Level *low = build_level(&b, "low", 1, &zero, .1, 1),
+        *top = build_level(&b, "top", 1, &zero, .1, 1);
   Graph *g = low->objective->graph;
   Node *z = build_read(g, low), *x = ir_stop(g, build_read(g, top)), *d = ir_sub(g, z, x);
   build_minimize(&b, low, ir_dot(g, d, d));
@@ -604,7 +629,9 @@ static void games_are_errors(void **state) {
     g = middle[i]->objective->graph;
     d = ir_sub(g, build_read(g, low), build_read(g, middle[i]));
     d = ir_add(g, d, build_read(g, top));
-    build_minimize(&b, middle[i], ir_add(g, ir_dot(g, d, d), ir_dot(g, build_read(g, middle[i]), build_read(g, middle[i]))));
+    build_minimize(
+        &b, middle[i],
+        ir_add(g, ir_dot(g, d, d), ir_dot(g, build_read(g, middle[i]), build_read(g, middle[i]))));
     build_edge(&b, middle[i], low, -1);
   }
   g = top->objective->graph;
@@ -621,12 +648,15 @@ static void games_are_errors(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(third_order_terms_are_exact),  cmocka_unit_test(random_quadratic_dags),
+      cmocka_unit_test(third_order_terms_are_exact),
+      cmocka_unit_test(random_quadratic_dags),
       cmocka_unit_test(random_quadratics_in_closed_form),
-      cmocka_unit_test(random_nonlinear_dags),        cmocka_unit_test(optional_passes_change_nothing),
+      cmocka_unit_test(random_nonlinear_dags),
+      cmocka_unit_test(optional_passes_change_nothing),
       cmocka_unit_test(check_grad_agrees),
       cmocka_unit_test(cg_keeps_improving),
-      cmocka_unit_test(missing_path_is_an_error),     cmocka_unit_test(games_are_errors),
+      cmocka_unit_test(missing_path_is_an_error),
+      cmocka_unit_test(games_are_errors),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
-/* Closed forms against the whole chain: random instances go into .npy files and a .mlo program, `mloc check-grad --json`
-   compiles and runs it in f64, and its hypergradients must be the closed ones: 1e-10 relative with `dense`, and with `cg`
-   where a component has one block and as many iterations as unknowns. MLOC names the compiler. */
+/* Closed forms against the whole chain: random instances go into .npy files and a .mlo program,
+   `mloc check-grad --json` compiles and runs it in f64, and its hypergradients must be the closed
+   ones: 1e-10 relative with `dense`, and with `cg` where a component has one block and as many
+   iterations as unknowns. MLOC names the compiler. */
 #include <jansson.h>
 #include <math.h>
 #include <setjmp.h>
@@ -48,7 +49,8 @@ static void spd(Random *r, int n, double *a) {
 static void times(int rows, int cols, const double *a, bool transpose, const double *x, double *y) {
   for (int i = 0; i < (transpose ? cols : rows); i++) {
     y[i] = 0;
-    for (int j = 0; j < (transpose ? rows : cols); j++) y[i] += (transpose ? a[j * cols + i] : a[i * cols + j]) * x[j];
+    for (int j = 0; j < (transpose ? rows : cols); j++)
+      y[i] += (transpose ? a[j * cols + i] : a[i * cols + j]) * x[j];
   }
 }
 
@@ -100,7 +102,8 @@ static void write_array(const Chain *c, const char *name, int rows, int cols, co
   char shape[32], header[128], file[32];
   unsigned char bytes[128 + sizeof(double) * MAX * MAX * 4] = "\x93NUMPY\x01\x00\x76";
   snprintf(shape, sizeof shape, cols ? "(%d, %d)" : "(%d,)", rows, cols);
-  int n = snprintf(header, sizeof header, "{'descr': '<f8', 'fortran_order': False, 'shape': %s, }", shape);
+  int n = snprintf(header, sizeof header, "{'descr': '<f8', 'fortran_order': False, 'shape': %s, }",
+                   shape);
   memset(bytes + 10, ' ', 117);
   memcpy(bytes + 10, header, (size_t)n);
   bytes[9] = 0;
@@ -126,11 +129,13 @@ static void check_grad(Chain *c) {
   if (c->result) json_decref(c->result);
   c->result = json_loadf(f, 0, &e);
   int status = pclose(f);
-  if (!c->result || status) fail_msg("%s: exit status %d, %s", command, status, c->result ? "" : e.text);
+  if (!c->result || status)
+    fail_msg("%s: exit status %d, %s", command, status, c->result ? "" : e.text);
 }
 
 /* Compares the values that `kind` ("dense", "method") gives for a variable of the level. */
-static void expect(Chain *c, int level, const char *kind, int n, const double *want, double tolerance) {
+static void expect(Chain *c, int level, const char *kind, int n, const double *want,
+                   double tolerance) {
   json_t *levels = json_object_get(c->result, "levels");
   json_t *variables = json_object_get(json_array_get(levels, (size_t)level), "variables");
   json_t *values = json_object_get(json_array_get(variables, 0), kind);
@@ -176,7 +181,8 @@ static const char quadratic_text[] =
     "  minimize 0.5 * sum(z * (A.v @ z)) + sum(top.x * (C.v @ z)) + sum(a.v * z);\n"
     "  optimizer = sgd(lr = 0.01);\n  steps = 10;\n}\n"
     "level top {\n  var x : f64[M] = x0.v;\n  argmin low via cg(iters = 12);\n"
-    "  minimize 0.5 * sum(low.z * (F.v @ low.z)) + 0.5 * sum(x * (H.v @ x)) + sum(x * (K.v @ low.z))\n"
+    "  minimize 0.5 * sum(low.z * (F.v @ low.z)) + 0.5 * sum(x * (H.v @ x)) + sum(x * (K.v @ "
+    "low.z))\n"
     "    + sum(f.v * low.z) + sum(h.v * x);\n"
     "  optimizer = sgd(lr = 0.01);\n  steps = 1;\n}\n"
     "run main of top { seed = 0; precision = f64; }\n";
@@ -188,7 +194,8 @@ static void quadratic(void **state) {
     Random r = {seed};
     double A[N * N], F[N * N], H[M * M], C[M * N], K[M * N], a[N], f[N], h[M], x[M];
     spd(&r, N, A), spd(&r, N, F), spd(&r, M, H);
-    fill(&r, M * N, C), fill(&r, M * N, K), fill(&r, N, a), fill(&r, N, f), fill(&r, M, h), fill(&r, M, x);
+    fill(&r, M * N, C), fill(&r, M * N, K), fill(&r, N, a), fill(&r, N, f), fill(&r, M, h),
+        fill(&r, M, x);
     double z[N], t[N], u[N], v[N], g[M], w[M];
     times(M, N, C, true, x, t);
     for (int i = 0; i < N; i++) t[i] = -(t[i] + a[i]);
@@ -202,9 +209,12 @@ static void quadratic(void **state) {
     for (int i = 0; i < M; i++) g[i] += w[i] + h[i];
     times(M, N, C, false, v, w);
     for (int i = 0; i < M; i++) g[i] -= w[i];
-    const struct { const char *name; int rows, cols; const double *v; } file[] = {
-        {"A", N, N, A}, {"C", M, N, C}, {"F", N, N, F}, {"H", M, M, H}, {"K", M, N, K},
-        {"a", N, 0, a}, {"f", N, 0, f}, {"h", M, 0, h}, {"x0", M, 0, x}};
+    const struct {
+      const char *name;
+      int rows, cols;
+      const double *v;
+    } file[] = {{"A", N, N, A}, {"C", M, N, C}, {"F", N, N, F}, {"H", M, M, H}, {"K", M, N, K},
+                {"a", N, 0, a}, {"f", N, 0, f}, {"h", M, 0, h}, {"x0", M, 0, x}};
     for (size_t i = 0; i < sizeof file / sizeof *file; i++)
       write_array(ch, file[i].name, file[i].rows, file[i].cols, file[i].v);
     remember(ch, quadratic_text);
@@ -214,7 +224,8 @@ static void quadratic(void **state) {
   }
 }
 
-/* ---- ridge, per feature: w* = (X'X + D)^-1 X'y, v = (X'X + D)^-1 Xv'(Xv w* - yv), grad_j = -exp(l_j) w_j v_j */
+/* ---- ridge, per feature: w* = (X'X + D)^-1 X'y, v = (X'X + D)^-1 Xv'(Xv w* - yv), grad_j =
+ * -exp(l_j) w_j v_j */
 
 static const char ridge_text[] =
     "dim N, M, D;\n"
@@ -225,7 +236,8 @@ static const char ridge_text[] =
     "  minimize 0.5 * sum((X.v @ w - y.v)^2) + 0.5 * sum(exp(tune.lambda) * w^2);\n"
     "  optimizer = sgd(lr = 0.001);\n  steps = 10;\n}\n"
     "level tune {\n  var lambda : f64[D] = l0.v;\n  argmin fit via cg(iters = 12);\n"
-    "  minimize 0.5 * sum((Xv.v @ fit.w - yv.v)^2);\n  optimizer = adam(lr = 0.05);\n  steps = 1;\n}\n"
+    "  minimize 0.5 * sum((Xv.v @ fit.w - yv.v)^2);\n  optimizer = adam(lr = 0.05);\n  steps = "
+    "1;\n}\n"
     "run main of tune { seed = 0; precision = f64; }\n";
 
 static void ridge(void **state) {
@@ -256,7 +268,8 @@ static void ridge(void **state) {
   }
 }
 
-/* ---- reweighting: grad_i = -s'(x_i)(a_i'w* - y_i)(a_i'v), v = H^-1 df/dw, H = A' diag(s) A + c I */
+/* ---- reweighting: grad_i = -s'(x_i)(a_i'w* - y_i)(a_i'v), v = H^-1 df/dw, H = A' diag(s) A + c I
+ */
 
 static const char reweighting_text[] =
     "dim N, D;\n"
@@ -299,8 +312,8 @@ static void reweighting(void **state) {
   }
 }
 
-/* ---- trilevel quadratic: P = A^-1 C, Q = A^-1 B, S = D + P'P, Y = S^-1 (D M - P'Q), Z = Q + P Y, y* = Y x + S^-1 P'r,
-   z* = Q x + P y*, grad = rho x + Y'(y* - t) + Z'(z* - s) */
+/* ---- trilevel quadratic: P = A^-1 C, Q = A^-1 B, S = D + P'P, Y = S^-1 (D M - P'Q), Z = Q + P Y,
+   y* = Y x + S^-1 P'r, z* = Q x + P y*, grad = rho x + Y'(y* - t) + Z'(z* - s) */
 
 static const char trilevel_text[] =
     "dim N, K, L;\nconst rho = 0.3;\n"
@@ -317,7 +330,8 @@ static const char trilevel_text[] =
     "  minimize 0.5 * sum(d * (D.v @ d)) + 0.5 * sum((bottom.z - r.v)^2);\n"
     "  optimizer = sgd(lr = 0.01);\n  steps = 2;\n}\n"
     "level top {\n  var x : f64[L] = x0.v;\n  argmin middle via dense();\n"
-    "  minimize 0.5 * sum((bottom.z - s.v)^2) + 0.5 * sum((middle.y - t.v)^2) + 0.5 * rho * sum(x^2);\n"
+    "  minimize 0.5 * sum((bottom.z - s.v)^2) + 0.5 * sum((middle.y - t.v)^2) + 0.5 * rho * "
+    "sum(x^2);\n"
     "  optimizer = sgd(lr = 0.01);\n  steps = 1;\n}\n"
     "run main of top { seed = 0; precision = f64; }\n";
 
@@ -327,7 +341,8 @@ static void trilevel_quadratic(void **state) {
   for (uint64_t seed = 1; seed <= 3; seed++) {
     Random rnd = {seed + 130};
     double A[N * N], B[N * L], C[N * K], D[K * K], M[K * L], r[N], s[N], t[K], x[L];
-    spd(&rnd, N, A), spd(&rnd, K, D), fill(&rnd, N * L, B), fill(&rnd, N * K, C), fill(&rnd, K * L, M);
+    spd(&rnd, N, A), spd(&rnd, K, D), fill(&rnd, N * L, B), fill(&rnd, N * K, C),
+        fill(&rnd, K * L, M);
     fill(&rnd, N, r), fill(&rnd, N, s), fill(&rnd, K, t), fill(&rnd, L, x);
     double P[N * K], Q[N * L], S[K * K], R[K * L], Y[K * L], Z[N * L], q[K], e[K], y[K], z[N], g[L];
     solve(N, K, A, C, P);
@@ -361,9 +376,12 @@ static void trilevel_quadratic(void **state) {
       for (int k = 0; k < K; k++) g[j] += Y[k * L + j] * (y[k] - t[k]);
       for (int i = 0; i < N; i++) g[j] += Z[i * L + j] * (z[i] - s[i]);
     }
-    const struct { const char *name; int rows, cols; const double *v; } file[] = {
-        {"A", N, N, A}, {"B", N, L, B}, {"C", N, K, C}, {"D", K, K, D}, {"M", K, L, M},
-        {"r", N, 0, r}, {"s", N, 0, s}, {"t", K, 0, t}, {"x0", L, 0, x}};
+    const struct {
+      const char *name;
+      int rows, cols;
+      const double *v;
+    } file[] = {{"A", N, N, A}, {"B", N, L, B}, {"C", N, K, C}, {"D", K, K, D}, {"M", K, L, M},
+                {"r", N, 0, r}, {"s", N, 0, s}, {"t", K, 0, t}, {"x0", L, 0, x}};
     for (size_t i = 0; i < sizeof file / sizeof *file; i++)
       write_array(ch, file[i].name, file[i].rows, file[i].cols, file[i].v);
     remember(ch, trilevel_text);
@@ -379,14 +397,16 @@ static void third_order(void **state) {
   const double at[] = {-1, 1}, truth[] = {-0.1022810474, -0.0522188787};
   for (int i = 0; i < 2; i++) {
     char text[1024];
-    snprintf(text, sizeof text,
-             "level bottom { var z : f64 = 0; minimize 0.5 * exp(top.x) * z^2 - middle.y * z; "
-             "optimizer = sgd(lr = 0.1); steps = 5; }\n"
-             "level middle { var y : f64 = 0; argmin bottom via dense(); "
-             "minimize 0.5 * (y - top.x)^2 + 0.5 * bottom.z^2; optimizer = sgd(lr = 0.1); steps = 5; }\n"
-             "level top { var x : f64 = %g; argmin middle via dense(); minimize 0.5 * (bottom.z - 1)^2; "
-             "optimizer = sgd(lr = 0.1); steps = 1; }\n"
-             "run main of top { seed = 0; precision = f64; }\n", at[i]);
+    snprintf(
+        text, sizeof text,
+        "level bottom { var z : f64 = 0; minimize 0.5 * exp(top.x) * z^2 - middle.y * z; "
+        "optimizer = sgd(lr = 0.1); steps = 5; }\n"
+        "level middle { var y : f64 = 0; argmin bottom via dense(); "
+        "minimize 0.5 * (y - top.x)^2 + 0.5 * bottom.z^2; optimizer = sgd(lr = 0.1); steps = 5; }\n"
+        "level top { var x : f64 = %g; argmin middle via dense(); minimize 0.5 * (bottom.z - 1)^2; "
+        "optimizer = sgd(lr = 0.1); steps = 1; }\n"
+        "run main of top { seed = 0; precision = f64; }\n",
+        at[i]);
     remember(ch, text);
     check_grad(ch);
     double x = at[i], g = (x / (2 * cosh(x)) - 1) * (1 - x * tanh(x)) / (2 * cosh(x));
@@ -395,7 +415,8 @@ static void third_order(void **state) {
   }
 }
 
-/* ---- box: w* = clip(x, 0, 1), f = 1/2 |w - t|^2: grad_i = (w_i - t_i) inside, 0 where a bound holds w_i */
+/* ---- box: w* = clip(x, 0, 1), f = 1/2 |w - t|^2: grad_i = (w_i - t_i) inside, 0 where a bound
+ * holds w_i */
 
 static void box(void **state) {
   Chain *ch = *state;
@@ -408,12 +429,15 @@ static void box(void **state) {
   for (int i = 0; i < 2; i++) {
     char text[1024];
     snprintf(text, sizeof text,
-             "dim N;\ndata x0 { file = \"x0.npy\"; v : f64[N]; }\ndata t { file = \"t.npy\"; v : f64[N]; }\n"
+             "dim N;\ndata x0 { file = \"x0.npy\"; v : f64[N]; }\ndata t { file = \"t.npy\"; v : "
+             "f64[N]; }\n"
              "level low { var w : f64[N] in box(0, 1) = 0.5; minimize 0.5 * sum((w - top.x)^2); "
              "optimizer = sgd(lr = 0.5); steps = 60; }\n"
-             "level top { var x : f64[N] = x0.v; argmin low via %s; minimize 0.5 * sum((low.w - t.v)^2); "
+             "level top { var x : f64[N] = x0.v; argmin low via %s; minimize 0.5 * sum((low.w - "
+             "t.v)^2); "
              "optimizer = sgd(lr = 0.1); steps = 1; }\n"
-             "run main of top { seed = 0; precision = f64; }\n", method[i]);
+             "run main of top { seed = 0; precision = f64; }\n",
+             method[i]);
     remember(ch, text);
     check_grad(ch);
     expect(ch, 0, "dense", 5, g, 1e-10);
@@ -421,7 +445,8 @@ static void box(void **state) {
   }
 }
 
-/* ---- stop: a* = 1 - r^2 / 2, v* = stop(a) a + r, f = (v - 1)^2 + a stop(v): at r = 1, f' = 2 (v - 1)(1 - a) - v = -1 */
+/* ---- stop: a* = 1 - r^2 / 2, v* = stop(a) a + r, f = (v - 1)^2 + a stop(v): at r = 1, f' = 2 (v -
+ * 1)(1 - a) - v = -1 */
 
 static void stop_holds_still(void **state) {
   Chain *ch = *state;

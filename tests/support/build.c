@@ -32,7 +32,8 @@ static Node *vector(Graph *g, Arena *a, int64_t n, const double *v) {
   return ir_concat(g, part, (int)n, 0);
 }
 
-Level *build_level(Build *b, const char *name, int64_t n, const double *start, double lr, int64_t steps) {
+Level *build_level(Build *b, const char *name, int64_t n, const double *start, double lr,
+                   int64_t steps) {
   Program *p = b->p;
   Level *l = program_level(p, name);
   Type t = type_make(DT_F64, 1, &n);
@@ -72,8 +73,9 @@ void build_edge(Build *b, Level *upper, Level *lower, int64_t iters) {
   for (int i = 0; i < e->method->nsetting; i++) {
     const SettingInfo *info = &e->method->setting[i];
     double value = strcmp(info->name, "iters") ? info->value : (double)iters;
-    e->setting[i] = setting(b, info, value,
-                            arena_printf(b->arena, "%s.via.%s.%s", upper->name, lower->name, info->name));
+    e->setting[i] =
+        setting(b, info, value,
+                arena_printf(b->arena, "%s.via.%s.%s", upper->name, lower->name, info->name));
   }
 }
 

@@ -12,9 +12,10 @@ typedef struct Build {
 
 Build build_new(const char *name);
 void build_free(Build *b);
-/* A level with variable NAME.z : f64[n], initial values start[n] (constants), optimizer sgd(lr), `steps` steps. Its
-   objective is empty: fill it through build_minimize. */
-Level *build_level(Build *b, const char *name, int64_t n, const double *start, double lr, int64_t steps);
+/* A level with variable NAME.z : f64[n], initial values start[n] (constants), optimizer sgd(lr),
+   `steps` steps. Its objective is empty: fill it through build_minimize. */
+Level *build_level(Build *b, const char *name, int64_t n, const double *start, double lr,
+                   int64_t steps);
 Node *build_read(Graph *g, const Level *l);
 void build_minimize(Build *b, Level *l, Node *objective);
 /* An argmin edge; iters < 0: dense. */

@@ -8,7 +8,8 @@
 
 int case_param_index(const Node *param) { return param->attr.sym[1] - '0'; }
 
-/* Deterministic, irregular, away from ties and kinks: fractional parts of multiples of the golden ratio. */
+/* Deterministic, irregular, away from ties and kinks: fractional parts of multiples of the golden
+ * ratio. */
 static double sample(double lo, double hi, int64_t i) {
   double u = (double)(i + 1) * 0.6180339887498949 + 0.137;
   return lo + (hi - lo) * (u - floor(u));
@@ -48,7 +49,8 @@ static Node *make_map(Arena *a, Case *c, Op op, int variant, DType real) {
   Node *in[3];
   for (int k = 0; k < o->arity; k++) {
     Type t = op == OP_select && k == 0 ? type_with(shapes[variant], DT_BOOL) : shapes[variant];
-    double lo = kinds[variant] == DT_I32 && o->lo < 1 && (op == OP_idiv || op == OP_mod) ? 1 : o->lo;
+    double lo =
+        kinds[variant] == DT_I32 && o->lo < 1 && (op == OP_idiv || op == OP_mod) ? 1 : o->lo;
     in[k] = param(a, c, t, lo, o->hi);
   }
   return ir_node(c->graph, op, shapes[variant], in, o->arity, (Attr){0});
@@ -71,7 +73,8 @@ static Node *make_iota(Arena *a, Case *c, int variant, DType real) {
 }
 static Node *make_random(Arena *a, Case *c, int variant, DType real) {
   if (variant > 1) return NULL;
-  Node *seed = param(a, c, type_scalar(DT_I32), 0, 99), *step = param(a, c, type_scalar(DT_I32), 0, 9);
+  Node *seed = param(a, c, type_scalar(DT_I32), 0, 99),
+       *step = param(a, c, type_scalar(DT_I32), 0, 9);
   return ir_random(c->graph, shape(real, 2, 5, 33, 0), variant, 12, seed, step);
 }
 static Node *make_cast(Arena *a, Case *c, int variant, DType real) {
@@ -85,25 +88,25 @@ static Node *make_cast(Arena *a, Case *c, int variant, DType real) {
 static Node *make_broadcast(Arena *a, Case *c, int variant, DType real) {
   Type to = shape(real, 3, 2, 5, 3);
   switch (variant) {
-    case 0: return ir_fill(c->graph, param(a, c, type_scalar(real), -2, 2), to);
-    case 1: return ir_broadcast(c->graph, NUMERIC(c, 1, 5, 0, 0), to, (int64_t[]){1});
-    case 2: return ir_broadcast(c->graph, NUMERIC(c, 2, 2, 3, 0), to, (int64_t[]){0, 2});
-    case 3: return ir_broadcast(c->graph, NUMERIC(c, 1, 3, 0, 0), to, (int64_t[]){2});
-    default: return NULL;
+  case 0: return ir_fill(c->graph, param(a, c, type_scalar(real), -2, 2), to);
+  case 1: return ir_broadcast(c->graph, NUMERIC(c, 1, 5, 0, 0), to, (int64_t[]){1});
+  case 2: return ir_broadcast(c->graph, NUMERIC(c, 2, 2, 3, 0), to, (int64_t[]){0, 2});
+  case 3: return ir_broadcast(c->graph, NUMERIC(c, 1, 3, 0, 0), to, (int64_t[]){2});
+  default: return NULL;
   }
 }
 static Node *make_reshape(Arena *a, Case *c, int variant, DType real) {
   switch (variant) {
-    case 0: return ir_reshape(c->graph, NUMERIC(c, 2, 4, 6, 0), 3, (int64_t[]){2, 3, 4});
-    case 1: return ir_reshape(c->graph, NUMERIC(c, 1, 1, 0, 0), 0, NULL);
-    default: return NULL;
+  case 0: return ir_reshape(c->graph, NUMERIC(c, 2, 4, 6, 0), 3, (int64_t[]){2, 3, 4});
+  case 1: return ir_reshape(c->graph, NUMERIC(c, 1, 1, 0, 0), 0, NULL);
+  default: return NULL;
   }
 }
 static Node *make_transpose(Arena *a, Case *c, int variant, DType real) {
   switch (variant) {
-    case 0: return ir_transpose(c->graph, NUMERIC(c, 2, 3, 17, 0), (int64_t[]){1, 0});
-    case 1: return ir_transpose(c->graph, NUMERIC(c, 3, 2, 3, 4), (int64_t[]){2, 0, 1});
-    default: return NULL;
+  case 0: return ir_transpose(c->graph, NUMERIC(c, 2, 3, 17, 0), (int64_t[]){1, 0});
+  case 1: return ir_transpose(c->graph, NUMERIC(c, 3, 2, 3, 4), (int64_t[]){2, 0, 1});
+  default: return NULL;
   }
 }
 static Node *make_slice(Arena *a, Case *c, int variant, DType real) {
@@ -164,7 +167,8 @@ static Node *make_matmul(Arena *a, Case *c, int variant, DType real) {
   bool ta = variant & 1, tb = variant & 2;
   if (variant > 7) { /* matrix-vector, both ways */
     Node *m = NUMERIC(c, 2, 7, 5, 0);
-    return ir_matmul(c->graph, m, variant == 8 ? NUMERIC(c, 2, 5, 1, 0) : NUMERIC(c, 2, 7, 1, 0), variant == 9, false);
+    return ir_matmul(c->graph, m, variant == 8 ? NUMERIC(c, 2, 5, 1, 0) : NUMERIC(c, 2, 7, 1, 0),
+                     variant == 9, false);
   }
   if (variant > 3) { /* batched */
     Node *x = ta ? NUMERIC(c, 3, 2, 4, 3) : NUMERIC(c, 3, 2, 3, 4);

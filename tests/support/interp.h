@@ -3,8 +3,8 @@
 
 #include "ir/program.h"
 
-/* Runs programs by the reference evaluator, statement by statement: no code generation, so that passes are tested
-   on their own. Storages hold doubles; views share their base's. */
+/* Runs programs by the reference evaluator, statement by statement: no code generation, so that
+   passes are tested on their own. Storages hold doubles; views share their base's. */
 typedef struct Interp {
   Program *p;
   Arena *arena;
@@ -16,7 +16,8 @@ typedef struct Interp {
 /* Zeroed storages; settings and the seed have their defaults. */
 Interp *interp_new(Program *p);
 void interp_free(Interp *i);
-double *interp_at(Interp *i, const char *storage); /* its elements; fails the test when it is unknown */
+double *interp_at(Interp *i,
+                  const char *storage); /* its elements; fails the test when it is unknown */
 void interp_call(Interp *i, const Func *f);
 /* Executes statements up to the end of the list (no STEP or SOLVE). */
 void interp_run(Interp *i, const Stmt *s);

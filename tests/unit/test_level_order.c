@@ -1,4 +1,5 @@
-/* level_order: levels lowest first, nested loops on chains and trees, folded sweeps on other DAGs. */
+/* level_order: levels lowest first, nested loops on chains and trees, folded sweeps on other DAGs.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -70,7 +71,8 @@ static void trees_take_each_branch(void **state) {
 static void diamonds_are_swept(void **state) {
   (void)state;
   Build b = build_new("diamond");
-  Level *t = level(&b, "t", 1), *a = level(&b, "a", 2), *d = level(&b, "b", 1), *c = level(&b, "c", 3);
+  Level *t = level(&b, "t", 1), *a = level(&b, "a", 2), *d = level(&b, "b", 1),
+        *c = level(&b, "c", 3);
   build_edge(&b, t, a, -1);
   build_edge(&b, t, d, -1);
   build_edge(&b, a, c, -1);

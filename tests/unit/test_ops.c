@@ -1,5 +1,6 @@
-/* Tests over the op table: a new row is covered at once. Values against committed ones from an independent source
-   (mpmath and NumPy), VJP and JVP against central differences, the dot-product identity, and second derivatives. */
+/* Tests over the op table: a new row is covered at once. Values against committed ones from an
+   independent source (mpmath and NumPy), VJP and JVP against central differences, the dot-product
+   identity, and second derivatives. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -102,7 +103,8 @@ static void scalar_values(void **state) {
     const OpInfo *o = op_info(scalars[i].op);
     double y = o->map(scalars[i].x, scalars[i].z, 0);
     if (fabs(y - scalars[i].y) > 4e-16 * (1 + fabs(y)))
-      fail_msg("%s(%g, %g) = %.17g, not %.17g", o->name, scalars[i].x, scalars[i].z, y, scalars[i].y);
+      fail_msg("%s(%g, %g) = %.17g, not %.17g", o->name, scalars[i].x, scalars[i].z, y,
+               scalars[i].y);
     seen[scalars[i].op] = true;
   }
   const Op logic[] = {OP_not, OP_and, OP_or, OP_select};
@@ -111,12 +113,14 @@ static void scalar_values(void **state) {
     seen[logic[k]] = true;
     for (int i = 0; i < 4; i++) {
       double x = logic[k] == OP_not ? i % 2 : i / 2, z = i % 2;
-      double y = logic[k] == OP_select ? op_info(OP_select)->map(x, 1, 0) : op_info(logic[k])->map(x, z, 0);
+      double y = logic[k] == OP_select ? op_info(OP_select)->map(x, 1, 0)
+                                       : op_info(logic[k])->map(x, z, 0);
       assert_true(y == truth[k][i]);
     }
   }
   for (int op = 0; op < NOP; op++)
-    if (op_info((Op)op)->emit == EMIT_MAP && !seen[op]) fail_msg("no committed value of `%s`", op_info((Op)op)->name);
+    if (op_info((Op)op)->emit == EMIT_MAP && !seen[op])
+      fail_msg("no committed value of `%s`", op_info((Op)op)->name);
 }
 
 /* ---- values of bulk rows: NumPy */
@@ -148,21 +152,37 @@ static void bulk_values(void **state) {
   int64_t a0 = 0, a1 = 1;
   const Expect table[] = {
       {ir_matmul(g, x, y, false, false), 4, {-2.633131, 0.176342, 3.249379, -1.507811}},
-      {ir_matmul(g, x, y, true, true), 9, {1.112363, -3.913529, 1.653114, 2.794184, -5.786408, 2.644896, 0.827147, -1.042704, 0.533103}},
+      {ir_matmul(g, x, y, true, true),
+       9,
+       {1.112363, -3.913529, 1.653114, 2.794184, -5.786408, 2.644896, 0.827147, -1.042704,
+        0.533103}},
       {ir_sum(g, x, &a0, 1), 3, {0.363, -0.552, -0.406}},
       {ir_sum(g, x, &a1, 1), 2, {2.513, -3.108}},
       {ir_reduce_max(g, x, &a1, 1), 2, {1.232, -0.467}},
       {ir_cast(g, ir_argmax(g, x, 1), DT_F64), 2, {1, 2}},
       {ir_transpose(g, x, (int64_t[]){1, 0}), 6, {1.22, -0.857, 1.232, -1.784, 0.061, -0.467}},
-      {ir_slice(g, x, (int64_t[]){0, 1}, type_make(DT_F64, 2, (int64_t[]){2, 2})), 4, {1.232, 0.061, -1.784, -0.467}},
-      {ir_pad(g, x, (int64_t[]){1, 0}, t34), 12, {0, 0, 0, 0, 1.22, 1.232, 0.061, 0, -0.857, -1.784, -0.467, 0}},
+      {ir_slice(g, x, (int64_t[]){0, 1}, type_make(DT_F64, 2, (int64_t[]){2, 2})),
+       4,
+       {1.232, 0.061, -1.784, -0.467}},
+      {ir_pad(g, x, (int64_t[]){1, 0}, t34),
+       12,
+       {0, 0, 0, 0, 1.22, 1.232, 0.061, 0, -0.857, -1.784, -0.467, 0}},
       {ir_reverse(g, x, &a1, 1), 6, {0.061, 1.232, 1.22, -0.467, -1.784, -0.857}},
-      {ir_concat(g, (Node *[]){x, ir_transpose(g, y, (int64_t[]){1, 0})}, 2, 0), 12, {1.22, 1.232, 0.061, -0.857, -1.784, -0.467, -0.366, -1.805, 0.609, -1.819, 1.997, -1.062}},
-      {ir_gather(g, x, odd), 9, {-0.857, -1.784, -0.467, 1.22, 1.232, 0.061, -0.857, -1.784, -0.467}},
+      {ir_concat(g, (Node *[]){x, ir_transpose(g, y, (int64_t[]){1, 0})}, 2, 0),
+       12,
+       {1.22, 1.232, 0.061, -0.857, -1.784, -0.467, -0.366, -1.805, 0.609, -1.819, 1.997, -1.062}},
+      {ir_gather(g, x, odd),
+       9,
+       {-0.857, -1.784, -0.467, 1.22, 1.232, 0.061, -0.857, -1.784, -0.467}},
       {ir_scatter_add(g, two, y, 3), 6, {-1.805, 1.997, 0, 0, 0.243, -2.881}},
       {ir_scatter_max(g, two, y, 3), 6, {-1.805, 1.997, -INFINITY, -INFINITY, 0.609, -1.062}},
-      {ir_solve(g, m, x), 6, {-0.97912472413079177, -1.504884710292532, -0.28727896030593458, 0.50892333775750875, 0.44318923317023812, -0.007217991396701629}},
-      {ir_broadcast(g, x, type_make(DT_F64, 3, (int64_t[]){2, 2, 3}), (int64_t[]){0, 2}), 12, {1.22, 1.232, 0.061, 1.22, 1.232, 0.061, -0.857, -1.784, -0.467, -0.857, -1.784, -0.467}},
+      {ir_solve(g, m, x),
+       6,
+       {-0.97912472413079177, -1.504884710292532, -0.28727896030593458, 0.50892333775750875,
+        0.44318923317023812, -0.007217991396701629}},
+      {ir_broadcast(g, x, type_make(DT_F64, 3, (int64_t[]){2, 2, 3}), (int64_t[]){0, 2}),
+       12,
+       {1.22, 1.232, 0.061, 1.22, 1.232, 0.061, -0.857, -1.784, -0.467, -0.857, -1.784, -0.467}},
       {ir_reshape(g, x, 2, (int64_t[]){3, 2}), 6, {1.22, 1.232, 0.061, -0.857, -1.784, -0.467}},
   };
   for (size_t k = 0; k < sizeof table / sizeof *table; k++) {
@@ -170,7 +190,8 @@ static void bulk_values(void **state) {
     assert_int_equal(type_count(table[k].node->type), table[k].n);
     for (int i = 0; i < table[k].n; i++)
       if (!(v[i] == table[k].want[i] || fabs(v[i] - table[k].want[i]) < 1e-14))
-        fail_msg("%s[%d] = %.17g, not %.17g", op_info(table[k].node->op)->name, i, v[i], table[k].want[i]);
+        fail_msg("%s[%d] = %.17g, not %.17g", op_info(table[k].node->op)->name, i, v[i],
+                 table[k].want[i]);
   }
   arena_free(a);
 }
@@ -183,10 +204,12 @@ static void edges_of_bulk_rows(void **state) {
   Graph *g = c.graph;
   double v[] = {5, 6}, idx[] = {1, 2, -1};
   c.value[0] = v, c.value[1] = idx;
-  Node *x = ir_param(g, "p0", type_make(DT_F64, 1, (int64_t[]){2})), *i = ir_param(g, "p1", type_make(DT_I32, 1, (int64_t[]){3}));
+  Node *x = ir_param(g, "p0", type_make(DT_F64, 1, (int64_t[]){2})),
+       *i = ir_param(g, "p1", type_make(DT_I32, 1, (int64_t[]){3}));
   const double *r = evaluate(a, &c, ir_gather(g, x, i));
   assert_true(r[0] == 6 && isnan(r[1]) && isnan(r[2]));
-  r = evaluate(a, &c, ir_scatter_add(g, i, ir_const(g, type_make(DT_F64, 1, (int64_t[]){3}), 3), 2));
+  r = evaluate(a, &c,
+               ir_scatter_add(g, i, ir_const(g, type_make(DT_F64, 1, (int64_t[]){3}), 3), 2));
   assert_true(r[0] == 0 && r[1] == 3);
   r = evaluate(a, &c, ir_solve(g, ir_const(g, type_make(DT_F64, 2, (int64_t[]){2, 2}), 1), x));
   assert_true(isnan(r[0]) && isnan(r[1]));
@@ -220,7 +243,8 @@ static void difference(Arena *a, Case *c, Node *n, int k, const double *t, doubl
 }
 
 static void close_to(const char *op, const char *what, double got, double want) {
-  if (!(fabs(got - want) <= 2e-8 * (1 + fabs(want)))) fail_msg("%s: %s is %.12g, differences give %.12g", op, what, got, want);
+  if (!(fabs(got - want) <= 2e-8 * (1 + fabs(want))))
+    fail_msg("%s: %s is %.12g, differences give %.12g", op, what, got, want);
 }
 
 /* JVP of n by param k along t against differences; returns it (NULL: structurally zero). */
@@ -284,7 +308,8 @@ static void stop_cuts(void **state) {
   (void)state;
   Arena *a = arena_new();
   Graph *g = graph_new(a);
-  Node *x = ir_param(g, "p0", type_scalar(DT_F64)), *y = ir_mul(g, x, ir_stop(g, x)), *d, *t = ir_num(g, x, 1);
+  Node *x = ir_param(g, "p0", type_scalar(DT_F64)), *y = ir_mul(g, x, ir_stop(g, x)), *d,
+       *t = ir_num(g, x, 1);
   ir_grad(g, y, &x, 1, &d);
   assert_int_equal(d->op, OP_stop);
   ir_grad(g, ir_stop(g, y), &x, 1, &d);
@@ -311,9 +336,9 @@ static void hash_consing(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(scalar_values),       cmocka_unit_test(bulk_values),
-      cmocka_unit_test(edges_of_bulk_rows),  cmocka_unit_test(derivatives_of_every_row),
-      cmocka_unit_test(stop_cuts),           cmocka_unit_test(hash_consing),
+      cmocka_unit_test(scalar_values),      cmocka_unit_test(bulk_values),
+      cmocka_unit_test(edges_of_bulk_rows), cmocka_unit_test(derivatives_of_every_row),
+      cmocka_unit_test(stop_cuts),          cmocka_unit_test(hash_consing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
