@@ -257,7 +257,7 @@ static Value fn_patchify(Ops *o, Call *c) {
   perm[lead + 2] = lead + 1;
   x = v_transpose(o, v_reshape(o, x, lead + 5, dim), perm);
   dim[lead] = dim_mul(o->arena, rows, cols);
-  dim[lead + 1] = dim_mul(o->arena, dim_mul(o->arena, p, p), in[2]);
+  dim[lead + 1] = dim_mul(o->arena, dim_mul(o->arena, p, p), split[4]);
   return v_reshape(o, x, lead + 2, dim);
 }
 

@@ -295,7 +295,8 @@ enum { EXIT_DISAGREES = 1 };
 static void *read_result(Compilation *c, const char *file, const Storage *s) {
   static const MloDType dtype[] = {
       [DT_BOOL] = MLO_BOOL, [DT_I32] = MLO_I32, [DT_F32] = MLO_F32, [DT_F64] = MLO_F64};
-  MloField field = {.name = s->name, .dtype = dtype[s->type.dtype], .rank = s->type.rank};
+  MloField field = {
+      .name = s->name, .check = MLO_RAW, .dtype = dtype[s->type.dtype], .rank = s->type.rank};
   for (int i = 0; i < s->type.rank; i++) field.dim[i] = s->type.dim[i];
   MloSource source = {.name = "results", .file = file, .nfield = 1, .field = &field};
   void *to = arena_alloc(c->arena, (size_t)type_bytes(s->type));

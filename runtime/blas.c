@@ -6,6 +6,7 @@
 
 #include <cblas.h>
 #include <math.h>
+#include <omp.h>
 #include <string.h>
 
 /* LAPACK's Fortran interface, inside libopenblas; the last argument is the hidden length of
@@ -25,13 +26,25 @@ void rt_blas_start(void) {
 
 const char *rt_blas_version(void) { return openblas_get_config(); }
 
+/* Products of fewer operations run on one thread: starting another costs more than it saves (break-even
+   at 2 to 4 million on two cores), and beside a busy neighbour a thousand times more. */
+static const double serial_operations = 4e6;
+
+static int begin_serial(int64_t m, int64_t n, int64_t k) {
+  int nthread = omp_get_max_threads();
+  if (nthread > 1 && 2.0 * (double)m * (double)n * (double)k < serial_operations)
+    omp_set_num_threads(1);
+  return nthread;
+}
+
 #define GEMM(name, T, call)                                                                        \
   void name(bool ta, bool tb, int64_t m, int64_t n, int64_t k, T alpha, const T *a, const T *b,    \
             T beta, T *c) {                                                                        \
     if (m == 0 || n == 0) return;                                                                  \
-    int lda = (int)(ta ? m : k), ldb = (int)(tb ? k : n);                                          \
+    int lda = (int)(ta ? m : k), ldb = (int)(tb ? k : n), nthread = begin_serial(m, n, k);         \
     call(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, (int)m,    \
          (int)n, (int)k, alpha, a, lda > 0 ? lda : 1, b, ldb > 0 ? ldb : 1, beta, c, (int)n);      \
+    omp_set_num_threads(nthread);                                                                  \
   }
 
 GEMM(mlo_gemm_f32, float, cblas_sgemm)

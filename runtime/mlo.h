@@ -18,7 +18,8 @@ typedef enum MloDType { MLO_BOOL, MLO_I32, MLO_F32, MLO_F64 } MloDType;
 typedef enum MloCheck {
   MLO_ANY,
   MLO_BOX /* lo <= x <= hi */,
-  MLO_RANGE /* lo <= x < hi */
+  MLO_RANGE /* lo <= x < hi */,
+  MLO_RAW /* any bits, NaN too: for reading results back */
 } MloCheck;
 
 typedef struct MloField {
@@ -92,10 +93,6 @@ typedef struct MloProgram {
    aligned to a page. The versioned symbol makes a runtime of another ABI fail at link time. */
 #define mlo_main mlo_main_abi1
 int mlo_main(int argc, char **argv, const MloProgram *p);
-
-/* Called first in main: threads that wait shall sleep soon. May start the program anew, with the
-   environment changed; what the user's environment says of waiting stays. */
-void mlo_patient_threads(char **argv);
 
 /* Called by the schedule once a step of the top level, before its update at 0-based step `step` and
    once after the last. True when a report is due (its first, last, every report_every-th), so that
