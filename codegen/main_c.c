@@ -205,7 +205,7 @@ static void tables(Main *m) {
   int nsetting = settings(m), narray = arrays(m);
   metrics(m);
   program(m, nsetting, narray);
-  text_add(m->out, "\nint main(int argc, char **argv) {\nreturn "
+  text_add(m->out, "\nint main(int argc, char **argv) {\n"
                    "mlo_main(argc, argv, &mlo_program);\n}\n");
 }
 
