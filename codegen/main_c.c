@@ -206,7 +206,7 @@ static void tables(Main *m) {
   metrics(m);
   program(m, nsetting, narray);
   text_add(m->out, "\nint main(int argc, char **argv) {\n"
-                   "mlo_main(argc, argv, &mlo_program);\n}\n");
+                   "return mlo_main(argc, argv, &mlo_program);\n}\n");
 }
 
 void unit_main(Unit *u, Text *out) {

@@ -1,0 +1,124 @@
+#ifndef MLOC_RUNTIME_MLO_H
+#define MLOC_RUNTIME_MLO_H
+
+/* What a generated executable and the runtime say to each other. The generated file defines one
+   `const MloProgram mlo_program` and a main that calls mlo_main(argc, argv, &mlo_program).
+   Names are the user's: "fit.w", "train.x", "tune.optimizer.lr". */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { MLO_ABI = 1, MLO_MAX_RANK = 6 };
+
+/* Same order as the compiler's element types. */
+typedef enum MloDType { MLO_BOOL, MLO_I32, MLO_F32, MLO_F64 } MloDType;
+
+/* What a data field's `in` clause promises; checked before step 0. */
+typedef enum MloCheck {
+  MLO_ANY,
+  MLO_BOX /* lo <= x <= hi */,
+  MLO_RANGE /* lo <= x < hi */,
+  MLO_RAW /* any bits, NaN too: for reading results back */
+} MloCheck;
+
+typedef struct MloField {
+  const char *name; /* array in the file: "x" */
+  MloDType dtype;
+  int rank;
+  int64_t dim[MLO_MAX_RANK];
+  const char *dim_name[MLO_MAX_RANK]; /* for messages: "N" or "10" */
+  MloCheck check;
+  double lo, hi;
+  size_t offset; /* bytes from the arena's start where the loaded array goes */
+} MloField;
+
+typedef struct MloSource {
+  const char *name; /* "train" */
+  const char
+      *file; /* as written, relative to `dir` of the program unless absolute; --data overrides */
+  int nfield;
+  const MloField *field;
+} MloSource;
+
+/* A scalar that --set NAME=VALUE may override without recompiling. */
+typedef struct MloSetting {
+  const char *name; /* "prox", "tune.optimizer.lr" */
+  MloDType dtype;
+  size_t offset;
+  double value, lo, hi; /* default and inclusive limits (infinities where there are none) */
+} MloSetting;
+
+/* An array of the arena that is written to final.npz (and read back by tests). */
+typedef struct MloArray {
+  const char *name; /* "fit.w" */
+  MloDType dtype;
+  int rank;
+  int64_t dim[MLO_MAX_RANK];
+  size_t offset;
+} MloArray;
+
+/* A scalar shown in reports and written to metrics.csv, valid after the schedule evaluated it. */
+typedef struct MloMetric {
+  const char *name; /* "tune.loss", "acc" */
+  MloDType dtype;
+  size_t offset;
+} MloMetric;
+
+typedef struct MloRun MloRun; /* the runtime's state of one run; opaque to generated code */
+
+typedef struct MloProgram {
+  uint32_t abi;           /* MLO_ABI */
+  const char *name, *run; /* "ridge" (from ridge.mlo), "main" */
+  const char *source, *dir, *hash, *version,
+      *arch;             /* file, its folder, program hash, mloc; arch: "x86-64-v3",
+                            or "native:avx2,fma,.." as by mlo_cpu_flags */
+  const char *precision; /* "f32" */
+  size_t arena_bytes;
+  int nsource, nsetting, narray, nmetric;
+  const MloSource *data;
+  const MloSetting *setting;
+  const MloArray *array;
+  const MloMetric *metric;
+  size_t seed_offset;                /* i32 scalar: the run's seed */
+  size_t top_steps_offset;           /* i32 scalar that the schedule's outer loop reads: --steps */
+  int64_t seed, steps, report_every; /* defaults */
+  bool report_csv;
+  /* Runs the whole schedule; returns 0 or the first status that a mlo_report call gave. */
+  int (*schedule)(MloRun *run, unsigned char *arena);
+} MloProgram;
+
+/* Parses options, loads and checks data, runs, writes the run directory; returns the exit code
+   (0 ok, 2 usage, 3 data or output, 4 diverged, 5 device, 75 interrupted). The arena is zeroed and
+   aligned to a page. The versioned symbol makes a runtime of another ABI fail at link time. */
+#define mlo_main mlo_main_abi1
+int mlo_main(int argc, char **argv, const MloProgram *p);
+
+/* Called by the schedule once a step of the top level, before its update at 0-based step `step` and
+   once after the last. True when a report is due (its first, last, every report_every-th), so that
+   metrics are evaluated only then. */
+bool mlo_due(MloRun *run, int64_t step);
+/* Prints and logs one row from the metrics' current values. Nonzero (4: a value that is not finite,
+   75: interrupted) tells the schedule to return that status. */
+int mlo_report(MloRun *run, int64_t step);
+/* Progress only; cheap; also nonzero when interrupted. */
+int mlo_tick(MloRun *run, int64_t step);
+
+/* Fills n bytes of dead buffer with NaN patterns (builds with --poison). */
+void mlo_poison(void *p, size_t n);
+
+/* C[m,n] = alpha op(A) op(B) + beta C by OpenBLAS, row-major and dense: A is [m,k], or [k,m] where
+   ta transposes it; B is [k,n], or [n,k] where tb does. Each dimension fits an int. */
+void mlo_gemm_f32(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
+                  const float *b, float beta, float *c);
+void mlo_gemm_f64(bool ta, bool tb, int64_t m, int64_t n, int64_t k, double alpha, const double *a,
+                  const double *b, double beta, double *c);
+/* x = M^-1 b by LU with partial pivoting (LAPACK getrf, getrs): M is m, or its transpose where tm
+   is set; m is n x n row-major, b is n x k row-major; m and b stay as they are; work: n*n + n*k
+   elements and n 64-bit pivots. Returns 0, or 1 where M is singular (x is then NaN). */
+int mlo_solve_f32(bool tm, int64_t n, int64_t k, const float *m, const float *b, float *x,
+                  void *work);
+int mlo_solve_f64(bool tm, int64_t n, int64_t k, const double *m, const double *b, double *x,
+                  void *work);
+
+#endif
