@@ -220,7 +220,8 @@ bool pass_level_order(Program *p) {
   bool tree = true;
   for (int i = 0; i < n; i++) tree = tree && (order[i] == p->run.top || uppers(p, order[i]) == 1);
 
-  Storage *step = program_storage(p, ST_COUNTER, type_scalar(DT_I32), "step");
+  Storage *step =
+      program_storage(p, ST_COUNTER, type_scalar(DT_I32), "%s.steps.done", p->run.top->name);
   Block main = {0}, body = {0};
   for (int i = 0; i < n; i++) {
     Stmt *c = stmt_new(p, STMT_CALL);
