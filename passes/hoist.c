@@ -67,16 +67,23 @@ typedef struct Split {
   int64_t *dear; /* elements of the largest dear node at or below it */
 } Split;
 
-/* Marks the hoisted nodes that f still reads. A map over dear values of its own size is kept whole;
-   views and other maps are left to f, and what they read is looked at. */
-static void mark_kept(const Node *n, const Split *s) {
-  if (s->varying[n->id] || s->keep[n->id] || !s->dear[n->id]) return;
-  bool map = op_info(n->op)->emit == EMIT_MAP && s->dear[n->id] >= type_count(n->type);
-  if (is_dear(n) || map) {
+/* Its operands are arrays: whatever computes them, f would store it in every round. */
+static bool reads_arrays(const Node *n) {
+  Emission e = op_info(n->op)->emit;
+  return e == EMIT_GEMM || e == EMIT_CALL || e == EMIT_SCATTER;
+}
+
+/* Marks the hoisted nodes that f still reads. A map over dear values of its own size is kept whole,
+   and so is every map that `array` says the reader needs in memory; views and other maps are left
+   to f, and what they read is looked at. */
+static void mark_kept(const Node *n, bool array, const Split *s) {
+  if (s->varying[n->id] || s->keep[n->id] || (!s->dear[n->id] && !array)) return;
+  bool map = op_info(n->op)->emit == EMIT_MAP;
+  if (is_dear(n) || (map && (array || s->dear[n->id] >= type_count(n->type)))) {
     s->keep[n->id] = true;
     return;
   }
-  for (int k = 0; k < n->nin; k++) mark_kept(n->in[k], s);
+  for (int k = 0; k < n->nin; k++) mark_kept(n->in[k], array, s);
 }
 
 static bool find_invariant(const Program *p, const Func *f, const Sites *sites, bool *keep) {
@@ -92,12 +99,13 @@ static bool find_invariant(const Program *p, const Func *f, const Sites *sites, 
       if (s.dear[n->in[k]->id] > s.dear[i]) s.dear[i] = s.dear[n->in[k]->id];
     }
   }
-  for (int i = 0; i < f->graph->nnode; i++)
-    if (varying[i])
-      for (int k = 0; k < f->graph->node[i]->nin; k++) mark_kept(f->graph->node[i]->in[k], &s);
+  for (int i = 0; i < f->graph->nnode; i++) {
+    const Node *n = f->graph->node[i];
+    for (int k = 0; varying[i] && k < n->nin; k++) mark_kept(n->in[k], reads_arrays(n), &s);
+  }
   /* A result that does not vary at all is stored in the loop, once a round, so its computing
    * leaves, too. */
-  for (int i = 0; i < f->nresult; i++) mark_kept(f->result[i], &s);
+  for (int i = 0; i < f->nresult; i++) mark_kept(f->result[i], false, &s);
   for (int i = 0; i < f->graph->nnode; i++) any = any || keep[i];
   arena_free(scratch);
   return any;
