@@ -47,7 +47,7 @@ static bool inside(const MloField *f, double v) {
     hi = (float)hi;
   }
   if (f->check == MLO_BOX) return lo <= v && v <= hi;
-  return f->check == MLO_ANY || (lo <= v && v < hi);
+  return f->check != MLO_RANGE || (lo <= v && v < hi);
 }
 
 static void promise_text(const MloField *f, char *text, size_t size) {
