@@ -16,6 +16,7 @@ typedef struct Rows {
   int ngroup, nkept;
   int nstage;
   int *store_stage; /* by store; -1: after the stages, at the row's index */
+  bool *lent;       /* by store: the destination's row is a row buffer until its own stage */
 } Rows;
 
 /* Names of a reduction's accumulators: the value, and for argmax the best value so far, for a float
@@ -103,12 +104,70 @@ static Aff kept_offset(const Emit *e) {
   return at;
 }
 
+/* Whether a kernel reads bytes of a storage. */
+typedef struct Clash {
+  const Emit *e;
+  const Storage *s;
+  bool found;
+} Clash;
+
+static void clash_with_read(void *ctx, Node *n, const Index *at, int stage) {
+  Clash *c = ctx;
+  const Storage *home = emit_home(c->e, n);
+  (void)at, (void)stage;
+  c->found = c->found || (home && cg_overlap(home, c->s));
+}
+
+static bool only_stored(const Emit *e, int store) {
+  const Kernel *k = e->kernel;
+  Clash c = {.e = e, .s = k->store[store].dest};
+  kernel_reads(e->func, k, clash_with_read, &c);
+  for (int i = 0; i < k->nstore; i++)
+    c.found = c.found || (i != store && cg_overlap(k->store[i].dest, c.s));
+  return !c.found;
+}
+
+/* A later stage's store whose destination can hold the anchor's row until then, contiguous and
+   touched by nothing else; -1: none. What the last stage writes is then in the cache already. */
+static int find_lender(const Rows *r, const Anchor *a) {
+  const Kernel *k = r->e->kernel;
+  bool reduced = false;
+  for (int x = 0; x < k->rank; x++) {
+    if (k->dim[x] == 1) continue;
+    if (reduced && !k->reduced[x]) return -1;
+    reduced = k->reduced[x];
+  }
+  for (int i = 0; i < k->nstore; i++) {
+    const Store *s = &k->store[i];
+    if (r->lent[i] || s->row || r->store_stage[i] <= a->stage) continue;
+    if (s->dest->type.dtype == a->node->type.dtype && only_stored(r->e, i)) return i;
+  }
+  return -1;
+}
+
+static const char *lent_row(Rows *r, int store) {
+  Emit *e = r->e;
+  const Store *s = &e->kernel->store[store];
+  for (int x = 0; x < e->kernel->rank; x++)
+    if (e->kernel->reduced[x]) e->axis[x] = aff_const(0);
+  Pos ix = emit_canonical(e, ANCHOR_ELEM, s->node);
+  int depth = 0, p = emit_param(e, s->dest, NULL, true);
+  r->lent[store] = true;
+  return arena_printf(e->arena, "p%d + %s", p,
+                      emit_aff(e, emit_linear(s->node->type, &ix), &depth));
+}
+
 static Kept kept_declare(Rows *r, const Anchor *a) {
   Emit *e = r->e;
   Kept b = {.a = a, .bound = {.anchor = a, .name = emit_name(e, "b"), .at = kept_offset}};
+  const char *type = e->target->type[a->node->type.dtype];
+  int lender = find_lender(r, a);
   b.bound.depth = e->depth;
-  text_addf(emit_body(e), "%s %s[%lld];\n", e->target->type[a->node->type.dtype], b.bound.name,
-            (long long)(kernel_row_size(e->kernel) + !kernel_row_size(e->kernel)));
+  if (lender >= 0)
+    text_addf(emit_body(e), "%s *%s = %s;\n", type, b.bound.name, lent_row(r, lender));
+  else
+    text_addf(emit_body(e), "%s %s[%lld];\n", type, b.bound.name,
+              (long long)(kernel_row_size(e->kernel) + !kernel_row_size(e->kernel)));
   return b;
 }
 
@@ -263,6 +322,7 @@ static void stage(Rows *r, int number) {
 static void place_stores(Rows *r) {
   const Kernel *k = r->e->kernel;
   r->store_stage = arena_array(r->e->arena, int, k->nstore);
+  r->lent = arena_array(r->e->arena, bool, k->nstore);
   for (int i = 0; i < k->nstore; i++) {
     const Anchor *a = r->e->bound[k->store[i].node->id].anchor;
     r->store_stage[i] = !a ? 0 : a->cls == ANCHOR_ELEM ? a->stage : -1;

@@ -22,6 +22,9 @@ typedef struct Agreement {
   int n;
 } Agreement;
 
+/* Below this the differences are rounding alone. */
+#define NOTHING 1e-10
+
 /* Samples of the variable [at, at + size): cosine = <g, d> / (|g| |d|), error = |g - d| / |d|. Two
  * zeros agree. */
 static Agreement compare(const CheckLevel *l, const double *g, int64_t at, int64_t size) {
@@ -36,7 +39,7 @@ static Agreement compare(const CheckLevel *l, const double *g, int64_t at, int64
     ee += (x - d) * (x - d);
     a.n++;
   }
-  if (gg != 0 || dd != 0) {
+  if (sqrt(gg) > NOTHING || sqrt(dd) > NOTHING) {
     a.cosine = gd / sqrt(gg * dd);
     a.error = sqrt(ee / (dd > 0 ? dd : gg));
   }

@@ -125,6 +125,20 @@ static int run_and_wait(char *const *argv) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+/* Whether the compiler makes an executable of anything with these flags: asked after a failure, so
+   that an unknown processor, a missing assembler or a full disk is not called a bug of ours. */
+static bool compiler_works(Arena *a, const DriverOptions *o, const Paths *p, const char *dir) {
+  const char *source = arena_printf(a, "%s/works.c", dir);
+  if (!write_file(source, "int main(void) { return 0; }\n")) return false;
+  Argv argv = flags(a, o, p);
+  push(a, &argv, "-o");
+  push(a, &argv, arena_printf(a, "%s/works", dir));
+  push(a, &argv, source);
+  link_flags(a, &argv, p);
+  push(a, &argv, NULL);
+  return run_and_wait(argv.v) == 0;
+}
+
 /* Compiles in directory `dir`, which is ours alone; the executable is dir/program. */
 static DriverStatus compile(Arena *a, const char *text, const DriverOptions *o, const Paths *p,
                             const char *dir, const char **error) {
@@ -145,6 +159,11 @@ static DriverStatus compile(Arena *a, const char *text, const DriverOptions *o, 
   push(a, &argv, NULL);
   int code = run_and_wait(argv.v);
   if (code == 0) return DRIVER_OK;
+  if (code > 0 && !compiler_works(a, o, p, dir)) {
+    *error = arena_printf(a, "the C compiler `%s` compiles nothing with -march=%s: see above",
+                          p->cc, o->march ? o->march : "x86-64-v3");
+    return DRIVER_NO_COMPILER;
+  }
   *error = code < 0 ? arena_printf(a, "the C compiler `%s` cannot be started", p->cc)
                     : arena_printf(a, "the C compiler `%s` failed on generated code (exit %d)",
                                    p->cc, code);
@@ -255,7 +274,8 @@ static void prune(Arena *a, const char *cache) {
     struct stat st;
     const char *path = arena_printf(a, "%s/%s", cache, e->d_name);
     if (e->d_name[0] == '.' || lstat(path, &st)) continue;
-    if (now - st.st_mtime < (time_t)KEEP_DAYS * 24 * 3600) continue;
+    time_t keep = S_ISDIR(st.st_mode) ? 3600 : (time_t)KEEP_DAYS * 24 * 3600;
+    if (now - st.st_mtime < keep) continue;
     if (S_ISDIR(st.st_mode))
       remove_folder(a, path);
     else
@@ -340,7 +360,9 @@ DriverStatus driver_exec(Arena *a, const DriverProgram *p, char *const *argv, in
   if (p->temporary) return driver_spawn(a, p, argv, code, error);
   fflush(NULL);
   execv(p->path, argv);
-  *error = arena_printf(a, "cannot start %s: %s", p->path, strerror(errno));
+  *error =
+      arena_printf(a, "cannot start %s: %s (it is built anew next time)", p->path, strerror(errno));
+  unlink(p->path);
   return DRIVER_IO;
 }
 

@@ -187,6 +187,14 @@ static int front(Compilation *c, const char *path) {
 /* Program to program, up to a pass (NULL: all). */
 static int lower(Compilation *c, const char *last) {
   const Options *o = c->o;
+  const char *unknown = pass_unknown(c->arena, o->passes);
+  if (!unknown) unknown = pass_unknown(c->arena, o->dump_after);
+  if (unknown) {
+    const char *list = "";
+    for (int i = 0; i < pass_count(); i++)
+      list = arena_printf(c->arena, "%s %s", list, pass_name(i));
+    return usage_error("there is no pass `%s`; the passes are:%s", unknown, list);
+  }
   char *text = ir_print(c->program);
   XXH128_hash_t h = XXH3_128bits(text, strlen(text));
   c->hash = arena_printf(c->arena, "%016llx%016llx", (unsigned long long)h.high64,

@@ -96,7 +96,7 @@ static Value literal(Ops *o, Value x, SType t) {
     return value_bad();
   }
   if (t.dtype == DT_I32) x.num = trunc(x.num);
-  Node *n = !isnan(x.num) && stype_concrete(t, &c) ? ir_const(o->g, c, x.num) : NULL;
+  Node *n = stype_concrete(t, &c) ? ir_const(o->g, c, x.num) : NULL; /* NaN: unknown, or none */
   return with(x, t, n);
 }
 

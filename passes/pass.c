@@ -38,6 +38,19 @@ static bool listed(const char *list, const char *prefix, const char *name) {
   return false;
 }
 
+const char *pass_unknown(Arena *a, const char *list) {
+  for (const char *s = list; s && *s;) {
+    size_t n = strcspn(s, ",");
+    const char *word = arena_strndup(a, s, n);
+    bool known = !n || !strcmp(word, "all") || !strcmp(word, "none");
+    for (int i = 0; i < pass_count() && !known; i++)
+      known = !strcmp(word + (*word == '-'), passes[i].name);
+    if (!known) return word;
+    s += n + (s[n] == ',');
+  }
+  return NULL;
+}
+
 /* A list with a positive name or "none" starts from no optional pass, any other from all. */
 static bool enabled(const PassInfo *pass, const PassOptions *o) {
   const char *list = o->passes;

@@ -17,6 +17,9 @@ typedef struct PassOptions {
 /* Runs the pipeline of passes/pipeline.def that p->facts still lack. False after user errors (in
    p->diags). Facts are checked: a missing one is a compiler bug. */
 bool pass_run(Program *p, const PassOptions *o);
+/* The first word of a comma list that names no pass (with or without '-'), "all" or "none"; NULL:
+ * all do. */
+const char *pass_unknown(Arena *a, const char *list);
 int pass_count(void);
 const char *pass_name(int i);
 bool pass_optional(int i);

@@ -225,7 +225,19 @@ static int find_column(char *const *name, int n, const char *wanted) {
   return -1;
 }
 
-/* base0, base1, .. as long as they go; returns how many. */
+/* A column base<number> of a number that the k columns from `from` on leave out: one is missing
+ * between. */
+static bool has_gap(char *const *name, int n, const char *prefix, long last) {
+  size_t length = strlen(prefix);
+  for (int i = 0; i < n; i++) {
+    const char *digits = name[i] + length;
+    if (strncmp(name[i], prefix, length) != 0 || strspn(digits, "0123456789") == 0) continue;
+    if (digits[strspn(digits, "0123456789")] == 0 && strtol(digits, NULL, 10) > last) return true;
+  }
+  return false;
+}
+
+/* base0, base1, .. as long as they go; returns how many, 0 where one is missing in between. */
 static int match_numbered(char *const *name, int n, const char *base, const char *joint, int from,
                           int *column) {
   char wanted[256];
@@ -235,7 +247,10 @@ static int match_numbered(char *const *name, int n, const char *base, const char
     int next = k ? column[k - 1] + 1 : 0; /* usually they stand in order */
     bool there = next < n && strcmp(name[next], wanted) == 0;
     int c = k >= n ? -1 : there ? next : find_column(name, n, wanted);
-    if (c < 0) return k;
+    if (c < 0) {
+      snprintf(wanted, sizeof wanted, "%s%s", base, joint);
+      return k && has_gap(name, n, wanted, from + k - 1) ? 0 : k;
+    }
     column[k] = c;
   }
 }

@@ -41,7 +41,10 @@ bool rt_rows_add(MloRun *run, int64_t step) {
     r->room = room;
   }
   r->step[r->n] = step;
-  for (size_t i = 0; i < width; i++) r->value[r->n * width + i] = rt_metric_value(run, (int)i);
+  for (size_t i = 0; i < width; i++) {
+    double v = rt_metric_value(run, (int)i);
+    r->value[r->n * width + i] = isnan(v) ? (double)NAN : v; /* NaN has no sign here */
+  }
   r->n++;
   return true;
 }

@@ -77,6 +77,18 @@ bool rt_dir_check(const MloProgram *p, const RtOptions *o, RtErr *e) {
 
 static json_t *number(double v) { return isfinite(v) ? json_real(v) : json_null(); }
 
+/* JSON is UTF-8; names of files need not be: bytes that are not become `?`. */
+static json_t *words(const char *s) {
+  json_t *j = json_string(s);
+  char *copy = j ? NULL : strdup(s);
+  if (!copy) return j;
+  for (char *c = copy; *c; c++)
+    if ((unsigned char)*c >= 0x80) *c = '?';
+  j = json_string(copy);
+  free(copy);
+  return j;
+}
+
 static json_t *device(const MloRun *run) {
   char name[64];
   rt_cpu_name(name, sizeof name);
@@ -110,7 +122,7 @@ static json_t *sources(const MloRun *run) {
   json_t *o = json_object();
   for (int i = 0; i < p->nsource; i++)
     json_object_set_new(o, p->data[i].name,
-                        json_string(run->option.data[i] ? run->option.data[i] : p->data[i].file));
+                        words(run->option.data[i] ? run->option.data[i] : p->data[i].file));
   return o;
 }
 
@@ -126,14 +138,14 @@ static json_t *last_metrics(const MloRun *run) {
 static bool write_json(const MloRun *run, const char *status, int code, RtErr *e) {
   const MloProgram *p = run->program;
   json_t *o = json_pack(
-      "{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:s, s:f, s:s}", "program",
-      p->name, "run", p->run, "source", p->source, "hash", p->hash, "precision", p->precision,
-      "seed", (json_int_t)run->option.seed, "steps", (json_int_t)run->option.steps, "steps_done",
-      (json_int_t)run->step, "device", device(run), "settings", settings(run), "data", sources(run),
-      "metrics", last_metrics(run), "versions", versions(run), "started", run->started,
-      "wall_time_s", rt_now() - run->begin, "status", status);
+      "{s:o, s:s, s:o, s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:s, s:f, s:s}", "program",
+      words(p->name), "run", p->run, "source", words(p->source), "hash", p->hash, "precision",
+      p->precision, "seed", (json_int_t)run->option.seed, "steps", (json_int_t)run->option.steps,
+      "steps_done", (json_int_t)run->step, "device", device(run), "settings", settings(run), "data",
+      sources(run), "metrics", last_metrics(run), "versions", versions(run), "started",
+      run->started, "wall_time_s", rt_now() - run->begin, "status", status);
   if (o) json_object_set_new(o, "exit_status", code < 0 ? json_null() : json_integer(code));
-  if (o && run->err.code) json_object_set_new(o, "message", json_string(run->err.text));
+  if (o && run->err.code) json_object_set_new(o, "message", words(run->err.text));
   char *text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
   bool ok = text || rt_fail(e, RT_DATA, "%s/run.json: out of memory", run->option.out);
   ok = ok && write_in(run->option.out, "run.json", text, strlen(text), e);

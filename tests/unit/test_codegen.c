@@ -259,6 +259,32 @@ static void reductions(void **state) {
   run_all(&s);
 }
 
+static Node *softmax(Graph *g, Node *x, const int64_t *axes, int n) {
+  Node *top = ir_unreduce(g, ir_reduce_max(g, x, axes, n), x, axes, n);
+  Node *e = ir_exp(g, ir_sub(g, x, top));
+  return ir_mul(g, e, ir_recip(g, ir_unreduce(g, ir_sum(g, e, axes, n), x, axes, n)));
+}
+
+/* The exponentials wait for their sum: in a buffer, in the row that they will be stored to, or not
+   at all where that row lies apart or where the second softmax takes the memory of the first. */
+static void row_buffers(void **state) {
+  (void)state;
+  static const int64_t axes[][2] = {{2}, {1}, {0}, {1, 2}, {0, 2}, {0, 1}};
+  Suite s = suite();
+  for (int i = 0; i < 12; i++) {
+    Maker m = maker(&s, 6000 + (uint64_t)i);
+    Node *x = input(&m, i & 1 ? DT_F64 : DT_F32, 3, 5, 7, 6);
+    Node *p = softmax(m.g, x, axes[i / 2], i / 2 < 3 ? 1 : 2);
+    finish(&m, arena_printf(s.arena, "row buffer %d", i), p, 64);
+    m = maker(&s, 6100 + (uint64_t)i);
+    x = input(&m, i & 1 ? DT_F64 : DT_F32, 3, 5, 7, 6);
+    Node *q = softmax(m.g, softmax(m.g, x, axes[i / 2], i / 2 < 3 ? 1 : 2), axes[5 - i / 2],
+                      i / 2 < 3 ? 2 : 1);
+    finish(&m, arena_printf(s.arena, "row buffers %d", i), q, 64);
+  }
+  run_all(&s);
+}
+
 /* softmax, layer norm, cross entropy over rows and columns; sums long enough for chunks and blocks.
  */
 static void chains(void **state) {
@@ -348,9 +374,9 @@ static void not_a_number(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(table_f32),    cmocka_unit_test(table_f64), cmocka_unit_test(products),
-      cmocka_unit_test(reductions),   cmocka_unit_test(chains),    cmocka_unit_test(views),
-      cmocka_unit_test(not_a_number),
+      cmocka_unit_test(table_f32),    cmocka_unit_test(table_f64),   cmocka_unit_test(products),
+      cmocka_unit_test(reductions),   cmocka_unit_test(chains),      cmocka_unit_test(views),
+      cmocka_unit_test(not_a_number), cmocka_unit_test(row_buffers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

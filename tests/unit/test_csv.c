@@ -133,6 +133,9 @@ static void test_wrong_tables(void **state) {
   write_bytes(path, "v\n1\n\0\n", 6);
   assert_false(load(path, &f, 1, out, &e));
   assert_contains(e.text, "not a text file");
+  MloField matrix = {.name = "x", .dtype = MLO_F32, .rank = 2, .dim = {1, 2}};
+  write_text(path, "x0,x2,y\n1,2,3\n"); /* x1 is missing: x is not one column wide */
+  assert_false(load(path, &matrix, 1, out, &e));
   folder_remove(&d);
 }
 
