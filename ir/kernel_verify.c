@@ -142,6 +142,8 @@ static void check_anchors(Audit *c) {
       Operand operand;
       if (!kernel_operand(c->f->home, a->node->in[o], &operand))
         fail(c, "operand %d of %%%u has no home", o, a->node->id);
+      if (operand.node->op != OP_param && anchor_of(k, operand.node))
+        fail(c, "operand %d of %%%u is computed beside it", o, a->node->id);
     }
   }
 }

@@ -286,7 +286,9 @@ bool read_is_canonical(const Unit *u, AnchorClass ucls, const Read *r, const Gro
                        AnchorClass cls) {
   signed char map[MAX_RANK];
   int axis = 0;
-  if (!unit_axes(u, g, ucls, map)) return false;
+  Emission e = op_info(u->node->op)->emit;
+  /* Products and calls read memory, of whatever size. */
+  if (e == EMIT_GEMM || e == EMIT_CALL || !unit_axes(u, g, ucls, map)) return false;
   for (int i = 0; i < r->node->type.rank; i++) {
     int at = r->at.axis[i];
     if (r->node->type.dim[i] == 1) continue;

@@ -268,6 +268,30 @@ static void providers_follow_size(void **state) {
   build_free(&c.b);
 }
 
+/* At single elements every index is the domain's own, yet a product reads its operands from memory:
+   they are kernels of their own. */
+static void products_of_single_elements_read_memory(void **state) {
+  (void)state;
+  Case c = case_new();
+  Type t = type_make(DT_F64, 2, (int64_t[]){1, 1});
+  Node *seed = storage_read(c.g, c.b.p->seed);
+  Node *x = ir_random(c.g, t, RANDOM_NORMAL, 62, seed, ir_num(c.g, seed, 0));
+  output(&c, ir_tanh(c.g, ir_matmul(c.g, x, x, true, false)), "y");
+  finish(&c);
+  assert_int_equal(c.f->nkernel, 2);
+  assert_non_null(c.f->home[x->id]);
+  Interp *in = interp_new(c.b.p);
+  interp_run(in, c.b.p->schedule);
+  Memory *m = memory_new(c.b.p);
+  memory_run(m, c.b.p->schedule);
+  double got;
+  memory_read(m, program_find(c.b.p, "y"), &got);
+  assert_float_equal(got, *interp_at(in, "y"), 1e-15);
+  memory_free(m);
+  interp_free(in);
+  build_free(&c.b);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(elementwise_chains_are_one_loop),
@@ -278,6 +302,7 @@ int main(void) {
       cmocka_unit_test(adam_is_one_kernel_in_place),
       cmocka_unit_test(swapped_storages_go_through_temporaries),
       cmocka_unit_test(providers_follow_size),
+      cmocka_unit_test(products_of_single_elements_read_memory),
       cmocka_unit_test(random_programs),
       cmocka_unit_test(random_large_programs),
   };
