@@ -64,10 +64,24 @@ const char *emit_literal(Emit *e, DType d, double value) {
   return arena_printf(e->arena, signbit(value) ? "(%s%s)" : "%s%s", s, suffix);
 }
 
+/* Integers wrap: sums, differences and products of theirs are taken in unsigned arithmetic, where C
+   defines that. */
+static bool wraps(const char *text, DType d) {
+  return d == DT_I32 && !text[strspn(text, "xz +-*")];
+}
+
+void emit_add(Emit *e, DType d, const char *to, const char *v) {
+  if (d == DT_I32)
+    text_addf(emit_body(e), "%s = (int32_t)((uint32_t)%s + (uint32_t)%s);\n", to, to, v);
+  else
+    text_addf(emit_body(e), "%s += %s;\n", to, v);
+}
+
 /* The op table's text with operands and functions put in. */
 static const char *scalar_text(Emit *e, const char *text, DType d, const Val *in) {
   Text t = {.arena = e->arena};
-  text_add(&t, "");
+  bool wrap = wraps(text, d);
+  text_add(&t, wrap ? "(int32_t)(" : "");
   while (*text) {
     size_t n = 0;
     while (isalnum((unsigned char)text[n])) n++;
@@ -78,10 +92,15 @@ static const char *scalar_text(Emit *e, const char *text, DType d, const Val *in
     } else if (text[n] == '(') {
       text_add(&t, function_name(text, n, d));
     } else {
-      text_add(&t, in[*text == 'x' ? 0 : *text == 'z' ? 1 : 2].text);
+      text_addf(&t, "%s%s", wrap ? "(uint32_t)" : "",
+                in[*text == 'x'   ? 0
+                   : *text == 'z' ? 1
+                                  : 2]
+                    .text);
     }
     text += n;
   }
+  if (wrap) text_add(&t, ")");
   return t.s;
 }
 

@@ -106,6 +106,8 @@ Text *emit_body(Emit *e); /* of the innermost scope */
 const char *emit_aff(Emit *e, Aff a, int *depth);
 const char *emit_name(Emit *e, const char *prefix);
 int emit_param(Emit *e, const Storage *s, const Storage *row, bool store);
+/* The statement to += v; integers wrap. Both are primary expressions. */
+void emit_add(Emit *e, DType d, const char *to, const char *v);
 const char *emit_literal(Emit *e, DType d, double value);
 Aff emit_linear(Type t, const Pos *ix);
 void emit_range(const Emit *e, const Aff *a, int64_t *lo, int64_t *hi);

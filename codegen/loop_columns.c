@@ -94,12 +94,12 @@ static void take_rows(Columns *c, const Column *x, int var, int axis, int rows) 
   for (int u = 0; u < rows; u++) {
     e->axis[axis] = aff_shift(first, u);
     Pos ix = emit_canonical(e, ANCHOR_ELEM, n->in[0]);
-    text_addf(&sum, "%s%s%s", u ? " + " : "", u == 2 ? "(" : "",
-              emit_node(e, n->in[0], &ix, 0).text);
+    text_addf(&sum, "%s%s%s%s", u ? " + " : "(", u == 2 ? "(" : "",
+              n->type.dtype == DT_I32 ? "(uint32_t)" : "", emit_node(e, n->in[0], &ix, 0).text);
   }
-  if (rows > 2) text_add(&sum, ")");
+  text_add(&sum, rows > 2 ? "))" : ")");
   e->axis[axis] = first;
-  text_addf(emit_body(e), "%s += %s;\n", lane(c, x->name, var), sum.s);
+  emit_add(e, n->type.dtype, lane(c, x->name, var), sum.s);
 }
 
 static void lanes_loop(Columns *c, int axis, int rows) {

@@ -84,7 +84,7 @@ const char *cg_reduce_start(Emit *e, const Node *n) {
 void cg_accumulate(Emit *e, const Node *n, const char *acc, const char *v) {
   Text *b = emit_body(e);
   if (n->op == OP_sum)
-    text_addf(b, "%s += %s;\n", acc, v);
+    emit_add(e, n->type.dtype, acc, v);
   else if (n->type.dtype == DT_I32)
     text_addf(b, "%s = %s > %s ? %s : %s;\n", acc, v, acc, v, acc);
   else

@@ -239,9 +239,11 @@ static void stage_quarters(Rows *r, const Acc *acc, int nacc) {
                                (long long)(tail ? 4 * quarter : 0), name,
                                (long long)(tail ? g->extent : quarter), name));
   }
-  for (int i = 0; i < nacc; i++)
-    text_addf(emit_body(e), "%s = (%s + %s) + (%s + %s);\n", all[i].name, all[i].name,
-              all[nacc + i].name, all[2 * nacc + i].name, all[3 * nacc + i].name);
+  for (int i = 0; i < nacc; i++) {
+    cg_accumulate(e, acc[i].a->node, all[i].name, all[nacc + i].name);
+    cg_accumulate(e, acc[i].a->node, all[2 * nacc + i].name, all[3 * nacc + i].name);
+    cg_accumulate(e, acc[i].a->node, all[i].name, all[2 * nacc + i].name);
+  }
 }
 
 /* The stage over everything in chunks: partial results in arrays, combined in order. */

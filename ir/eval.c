@@ -41,7 +41,16 @@ static double rounded(double x, DType d) {
   return x;
 }
 
+/* Products of integers may have more bits than a double. */
+static double wrapped_product(double x, double z) {
+  return (int32_t)((uint32_t)(int32_t)x * (uint32_t)(int32_t)z);
+}
+
 static void eval_map(const OpInfo *info, const Node *n, double *const *in, double *out) {
+  if (n->op == OP_mul && n->type.dtype == DT_I32) {
+    for (int64_t i = 0; i < type_count(n->type); i++) out[i] = wrapped_product(in[0][i], in[1][i]);
+    return;
+  }
   for (int64_t i = 0; i < type_count(n->type); i++)
     out[i] = info->map(in[0][i], n->nin > 1 ? in[1][i] : 0, n->nin > 2 ? in[2][i] : 0);
 }

@@ -372,11 +372,38 @@ static void not_a_number(void **state) {
   run_all(&s);
 }
 
+/* Integers wrap as in the reference; a comparison with a successor tells whether the compiler took
+   overflow for impossible. */
+static void integers_wrap(void **state) {
+  (void)state;
+  Suite s = suite();
+  for (int i = 0; i < 12; i++) {
+    Maker m = maker(&s, 5000 + (uint64_t)i);
+    Graph *g = m.g;
+    Node *x = input(&m, DT_I32, 2, 40, 33, 0), *z = input(&m, DT_I32, 2, 40, 33, 0);
+    for (int64_t k = 0; k < type_count(x->type); k++) {
+      m.value[0][k] = k % 3 ? floor(0x1p31 * draw_uniform(&m.draw)) : 0x1p31 - 1;
+      m.value[1][k] = k % 5 ? floor(0x1p31 * draw_uniform(&m.draw)) : -0x1p31;
+    }
+    Node *wide[] = {ir_add(g, x, z), ir_sub(g, x, z), ir_mul(g, x, z), ir_neg(g, z)},
+         *n = wide[i % 4];
+    if (i >= 4 && i < 8) n = ir_sum(g, n, (int64_t[]){i & 1}, 1);
+    if (i == 8) n = ir_cast(g, ir_lt(g, x, ir_add(g, x, ir_num(g, x, 1))), DT_I32);
+    if (i == 9) n = ir_cast(g, ir_lt(g, ir_sub(g, z, ir_num(g, z, 1)), z), DT_I32);
+    if (i == 10) n = ir_idiv(g, z, ir_num(g, z, -1));
+    if (i == 11) n = ir_sum_all(g, ir_sub(g, ir_mul(g, x, x), z));
+    finish(&m, arena_printf(s.arena, "wrapping %d", i), n, 0);
+  }
+  run_all(&s);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(table_f32),    cmocka_unit_test(table_f64),   cmocka_unit_test(products),
-      cmocka_unit_test(reductions),   cmocka_unit_test(chains),      cmocka_unit_test(views),
-      cmocka_unit_test(not_a_number), cmocka_unit_test(row_buffers),
+      cmocka_unit_test(table_f32),    cmocka_unit_test(table_f64),
+      cmocka_unit_test(products),     cmocka_unit_test(reductions),
+      cmocka_unit_test(chains),       cmocka_unit_test(views),
+      cmocka_unit_test(not_a_number), cmocka_unit_test(integers_wrap),
+      cmocka_unit_test(row_buffers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
