@@ -1,6 +1,6 @@
 /* Random programs: the reference evaluator, statement by statement, against the whole schedule as
-   generated C, with and without the optional passes on kernels. Seeds are fixed; arguments FIRST
-   COUNT choose others. */
+   generated C, with any of the optional passes on and off (simplify, dead_code, hoist, fuse,
+   reuse). Seeds are fixed; arguments FIRST COUNT [VARIANT] choose others. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include "codegen/codegen.h"
 #include "codegen/text.h"
 #include "ir/kernel.h"
+#include "ir/verify.h"
 #include "passes/passes.h"
 #include "runtime/mlo.h"
 #include "tests/support/draw.h"
@@ -21,11 +22,14 @@ static const volatile Symbol needed[] = {(Symbol)mlo_gemm_f32, (Symbol)mlo_gemm_
                                          (Symbol)mlo_solve_f32, (Symbol)mlo_solve_f64,
                                          (Symbol)mlo_poison};
 
+/* What makes a program's variant. */
+enum { FUSE = 1, REUSE = 2, THREADS = 4, SIMPLIFY = 8, DEAD_CODE = 16, HOIST = 32, VARIANTS = 64 };
+
 typedef struct One {
-  Build b;
+  Build b, reference; /* the same program twice: passes change the one, the other is interpreted */
   Interp *want;
   uint64_t seed;
-  int variant;
+  int variant, hoisted;
 } One;
 
 /* Reports need a run of the runtime: their bodies stand alone here. */
@@ -36,33 +40,55 @@ static void reports_to_repeats(Stmt *s) {
   }
 }
 
-static One prepare(uint64_t seed, int variant, Text *text) {
-  One o = {.b = draw_program(seed, 3, 16,
-                             seed % 5 == 0 ? 90
-                             : seed % 3    ? 5
-                                           : 17),
-           .seed = seed,
-           .variant = variant};
-  Program *p = o.b.p;
-  reports_to_repeats(p->schedule);
-  o.want = interp_new(p);
-  interp_run(o.want, p->schedule);
+static Build draw(uint64_t seed) {
+  return draw_program(seed, 3, 16, seed % 5 == 0 ? 90 : seed % 3 ? 5 : 17);
+}
+
+static void verify(const One *o, const char *after, const char *wrong) {
+  if (!wrong) return;
+  printf("seed %d, variant %d, after %s: %s\n", (int)o->seed, o->variant, after, wrong);
+  exit(1);
+}
+
+static void run_passes(One *o) {
+  Program *p = o->b.p;
+  if (o->variant & SIMPLIFY) pass_simplify(p);
+  if (o->variant & DEAD_CODE) pass_dead_code(p);
+  verify(o, "simplify and dead_code", ir_verify(p));
+  int nfunc = p->nfunc;
+  if (o->variant & HOIST) pass_hoist(p);
+  o->hoisted = p->nfunc - nfunc;
+  if (o->variant & HOIST && o->variant & DEAD_CODE) pass_dead_code(p);
+  verify(o, "hoist", ir_verify(p));
   pass_kernels(p);
-  if (variant & 1) pass_fuse(p);
+  if (o->variant & FUSE) pass_fuse(p);
   p->facts |= F_FUSED;
   pass_plan_memory(p);
-  if (variant & 2) pass_reuse(p);
+  if (o->variant & REUSE) pass_reuse(p);
   p->facts |= F_PLANNED;
-  if (variant & 4) /* threads everywhere that the plan left room for */
-    for (int i = 0; i < p->nfunc; i++)
-      for (int k = 0; k < p->func[i]->nkernel; k++) {
-        Kernel *x = p->func[i]->kernel[k];
-        x->parallel = x->parallel || (x->kind == KERNEL_LOOP && x->order == ORDER_ROWS);
-        if (!x->chunk) x->chunk = 3;
-      }
+  verify(o, "plan_memory", kernel_verify(p));
+}
+
+/* Threads everywhere that the plan left room for. */
+static void add_threads(Program *p) {
+  for (int i = 0; i < p->nfunc; i++)
+    for (int k = 0; k < p->func[i]->nkernel; k++) {
+      Kernel *x = p->func[i]->kernel[k];
+      x->parallel = x->parallel || (x->kind == KERNEL_LOOP && x->order == ORDER_ROWS);
+      if (!x->chunk) x->chunk = 3;
+    }
+}
+
+static One prepare(uint64_t seed, int variant, Text *text) {
+  One o = {.b = draw(seed), .reference = draw(seed), .seed = seed, .variant = variant};
+  o.want = interp_new(o.reference.p);
+  interp_run(o.want, o.reference.p->schedule);
+  run_passes(&o);
+  if (variant & THREADS) add_threads(o.b.p);
+  reports_to_repeats(o.b.p->schedule);
   CgOptions options = {.library = arena_printf(o.b.arena, "s%d_%d_", (int)seed, variant),
-                       .poison = variant & 2};
-  text_add(text, cg_c(p, &options));
+                       .poison = variant & REUSE};
+  text_add(text, cg_c(o.b.p, &options));
   return o;
 }
 
@@ -103,7 +129,7 @@ enum { BATCH = 16 };
 
 int main(int argc, char **argv) {
   uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
-  int count = argc > 2 ? atoi(argv[2]) : 48, wrong = 0;
+  int count = argc > 2 ? atoi(argv[2]) : 32, wrong = 0, hoisted = 0;
   for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
     if (!needed[i]) return 1;
   for (int at = 0; at < count; at += BATCH) {
@@ -113,7 +139,10 @@ int main(int argc, char **argv) {
     int n = count - at < BATCH ? count - at : BATCH;
     for (int i = 0; i < n; i++) {
       uint64_t seed = first + (uint64_t)(at + i);
-      one[i] = prepare(seed, (int)(seed % 8), &text);
+      /* 37 is prime to 64: neighbours differ in several passes, and all combinations occur. */
+      int variant = argc > 3 ? atoi(argv[3]) : (int)(seed * 37 % VARIANTS);
+      one[i] = prepare(seed, variant, &text);
+      hoisted += one[i].hoisted > 0;
     }
     Native *native = native_load(text.s);
     for (int i = 0; i < n; i++) wrong += check(&one[i], native);
@@ -121,9 +150,10 @@ int main(int argc, char **argv) {
     for (int i = 0; i < n; i++) {
       interp_free(one[i].want);
       build_free(&one[i].b);
+      build_free(&one[i].reference);
     }
     arena_free(a);
   }
-  printf("%d of %d programs differ\n", wrong, count);
+  printf("%d of %d programs differ (%d have hoisted functions)\n", wrong, count, hoisted);
   return wrong != 0;
 }

@@ -110,6 +110,15 @@ static Node *indices(Pool *p, int64_t n, int64_t rows) {
   return ir_mod(g, ir_mul(g, i, ir_num(g, i, 3)), ir_num(g, i, (double)rows));
 }
 
+/* A square matrix far from singular, so that solutions do not amplify rounding. */
+static Node *regular(Pool *p, Node *x) {
+  Graph *g = p->g;
+  Type t = x->type, i = type_with(t, DT_I32);
+  Node *diagonal = ir_eq(g, ir_iota(g, i, 0), ir_iota(g, i, 1));
+  x = tame(p, x);
+  return ir_select(g, diagonal, ir_add(g, x, ir_num(g, x, (double)t.dim[0] + 1)), x);
+}
+
 static Node *draw_bulk(Pool *p) {
   Graph *g = p->g;
   Node *x = pick(p);
@@ -130,7 +139,7 @@ static Node *draw_bulk(Pool *p) {
   }
   default:
     if (t.rank != 2 || t.dim[0] != t.dim[1] || t.dim[0] > 8) return x;
-    return tame(p, ir_solve(g, x, fit(p, pick(p), type_make(t.dtype, 1, &t.dim[0]))));
+    return tame(p, ir_solve(g, regular(p, x), fit(p, pick(p), type_make(t.dtype, 1, &t.dim[0]))));
   }
 }
 
@@ -176,7 +185,7 @@ typedef struct World {
   Draw *d;
   Storage *all[MAX_STORAGE];
   int n;
-  Storage *counter;
+  Storage *counter, *flag;
 } World;
 
 static void add_storage(World *w, StorageKind kind, Type t) {
@@ -194,7 +203,7 @@ static void add_storage(World *w, StorageKind kind, Type t) {
 static bool dest_taken(const Func *f, const Storage *s) {
   for (int i = 0; i < f->nresult; i++) {
     const Storage *d = f->dest[i], *rd = d->base ? d->base : d, *rs = s->base ? s->base : s;
-    if (rd == rs) return !(d->base && s->base && d != s);
+    if (rd == rs && !(d->base && s->base && d != s)) return true;
   }
   return false;
 }
@@ -217,14 +226,35 @@ static Func *world_func(World *w, int number, int nnode, int64_t size) {
   const Storage *read[4];
   for (int i = 0; i < 4; i++) read[i] = w->all[draw_below(w->d, (uint32_t)w->n)];
   leaves(&p, &w->b, read, 4);
+  Node *step = storage_read(p.g, w->counter);
+  if (draw_below(w->d, 2)) put(&p, ir_cast(p.g, step, DT_F64));
+  if (draw_below(w->d, 2))
+    put(&p, ir_random(p.g, draw_type(w->d, size), RANDOM_UNIFORM, draw_below(w->d, 100),
+                      storage_read(p.g, w->b.p->seed), step));
   for (int i = 0; i < nnode; i++) draw_node(&p);
   int results = 1 + (int)draw_below(w->d, 4);
   for (int i = 0; i < results; i++) {
     Storage *s = w->all[draw_below(w->d, (uint32_t)w->n)];
     if (s->kind != ST_DATA && !dest_taken(f, s)) write_to(w, &p, f, s);
   }
+  if (!draw_below(w->d, 3)) {
+    Node *sum = ir_sum_all(p.g, pick(&p));
+    func_result(w->b.p, f, ir_lt(p.g, sum, ir_num(p.g, sum, 1.234)), w->flag, NULL);
+  }
   if (!f->nresult) write_to(w, &p, f, w->all[0]);
   return f;
+}
+
+/* Loops of few rounds, so that the counter stays inside every storage that it picks rows of, also
+   behind the loop. */
+static void draw_loop(World *w, Stmt *s) {
+  static const StmtKind kinds[] = {STMT_REPEAT, STMT_REPEAT, STMT_REPEAT, STMT_WHILE, STMT_REPORT};
+  s->kind = kinds[draw_below(w->d, 5)];
+  s->count = 1 + draw_below(w->d, 3);
+  if (s->kind == STMT_WHILE) s->cond = w->flag;
+  if (s->kind == STMT_REPORT || draw_below(w->d, 2)) return;
+  s->counter = w->counter;
+  if (s->count > 2) s->count = 2;
 }
 
 static Stmt *draw_stmts(World *w, int depth, int *next) {
@@ -233,9 +263,8 @@ static Stmt *draw_stmts(World *w, int depth, int *next) {
   for (int i = 0; i < n; i++) {
     Stmt *s = *tail = stmt_new(w->b.p, STMT_CALL);
     tail = &s->next;
-    if (depth < 2 && !draw_below(w->d, 3)) {
-      s->kind = draw_below(w->d, 4) ? STMT_REPEAT : STMT_REPORT;
-      s->count = 1 + draw_below(w->d, 3);
+    if (depth < 2 && !draw_below(w->d, depth ? 3 : 2)) {
+      draw_loop(w, s);
       s->body = draw_stmts(w, depth + 1, next);
     } else {
       s->func = w->b.p->func[(*next)++ % w->b.p->nfunc];
@@ -249,6 +278,7 @@ Build draw_program(uint64_t seed, int nfunc, int nnode, int64_t size) {
   World w = {.b = build_new("drawn"), .d = &d};
   w.b.p->facts = F_ORDERED | F_LEVEL_GRADS | F_NO_SOLVE;
   w.counter = program_storage(w.b.p, ST_COUNTER, type_scalar(DT_I32), "counter");
+  w.flag = program_storage(w.b.p, ST_STATE, type_scalar(DT_BOOL), "flag");
   const StorageKind kinds[] = {ST_VAR,  ST_VAR,     ST_OUTPUT, ST_TEMP, ST_TEMP,
                                ST_GRAD, ST_ADJOINT, ST_TEMP,   ST_TEMP};
   for (int i = 0; i < (int)(sizeof kinds / sizeof *kinds); i++)
