@@ -39,6 +39,13 @@ const Explanation explain_syntax[] = {
      "say which.\n",
      "fn inside(x : f32) -> bool = 0 < x < 1;\n",
      "fn inside(x : f32) -> bool = 0 < x and x < 1;\n"},
+    {"E0009", "nested too deep",
+     "Expressions, and blocks in blocks, may be nested up to a fixed depth, so that no program "
+     "makes\n"
+     "the compiler run out of stack. A sum of a thousand terms is nested a thousand deep: name "
+     "parts\n"
+     "of it by `let`, or sum over an axis.\n",
+     NULL, NULL},
     {"E0010", "a statement in the wrong block",
      "Each kind of block has its own statements. A `data` block has fields and settings; a\n"
      "`level` has variables, an objective, edges, metrics and settings; a `module` has\n"

@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -542,6 +543,45 @@ static void on_abort(int signal_number) {
   _exit(EXIT_BUG);
 }
 
+/* Long chains of expressions are walked by recursion: the work has a stack of its own, of which
+   only what is used costs memory. */
+enum { STACK_BYTES = 1 << 29 };
+
+typedef struct Work {
+  int argc, code;
+  char **argv;
+} Work;
+
+static void *work(void *p) {
+  Work *w = p;
+  Arena *a = arena_new();
+  Options o = {0};
+  w->code = -1;
+  for (int i = 0; i < NCOMMAND && w->code < 0; i++)
+    if (!strcmp(commands[i].name, w->argv[1]))
+      w->code = dispatch(a, &commands[i], w->argc - 2, w->argv + 2, &o);
+  if (w->code < 0)
+    w->code = usage_error("there is no command `%s`; `mloc --help` lists them", w->argv[1]);
+  if (fflush(stdout) && w->code == 0)
+    w->code = usage_error("cannot write the output: %s", strerror(errno));
+  arena_free(a);
+  return NULL;
+}
+
+static int work_on_large_stack(int argc, char **argv) {
+  Work w = {.argc = argc, .argv = argv};
+  pthread_attr_t attr;
+  pthread_t thread;
+  pthread_attr_init(&attr);
+  pthread_attr_setstacksize(&attr, STACK_BYTES);
+  if (pthread_create(&thread, &attr, work, &w) == 0)
+    pthread_join(thread, NULL);
+  else
+    work(&w);
+  pthread_attr_destroy(&attr);
+  return w.code;
+}
+
 int main(int argc, char **argv) {
   signal(SIGABRT, on_abort);
   const char *name = argc > 1 ? argv[1] : "";
@@ -554,14 +594,5 @@ int main(int argc, char **argv) {
     help(asked ? stdout : stderr);
     exit(asked ? EXIT_SUCCESS : EXIT_USAGE);
   }
-  Arena *a = arena_new();
-  Options o = {0};
-  int code = -1;
-  for (int i = 0; i < NCOMMAND && code < 0; i++)
-    if (!strcmp(commands[i].name, name)) code = dispatch(a, &commands[i], argc - 2, argv + 2, &o);
-  if (code < 0) code = usage_error("there is no command `%s`; `mloc --help` lists them", name);
-  if (fflush(stdout) && code == 0)
-    code = usage_error("cannot write the output: %s", strerror(errno));
-  arena_free(a);
-  exit(code);
+  exit(work_on_large_stack(argc, argv));
 }
