@@ -235,6 +235,17 @@ static void write_storage(Audit *c, const Storage *s, bool whole) {
   }
 }
 
+/* What is declared dead is read no more, nor are others' values under its bytes: --poison
+ * overwrites them. */
+static void bury_storage(Audit *c, const Storage *s) {
+  for (int i = 0; i < c->npiece; i++) {
+    if (!covers(s, &c->piece[i])) continue;
+    c->valid[i] = false;
+    for (int j = 0; j < c->npiece; j++)
+      if (touch(&c->piece[i], &c->piece[j])) c->valid[j] = false;
+  }
+}
+
 static bool overlap_planned(const Storage *a, const Storage *b) {
   return storage_root(a) != storage_root(b) && a->offset < b->offset + type_bytes(b->type) &&
          b->offset < a->offset + type_bytes(a->type);
@@ -273,6 +284,7 @@ static void run_kernel(Audit *c) {
       fail(c, "`%s` overlaps scratch", k->store[i].dest->name);
   }
   if (k->scratch) write_storage(c, k->scratch, true);
+  for (int i = 0; i < k->ndead; i++) bury_storage(c, k->dead[i]);
 }
 
 static void run_call(Audit *c, const Func *f) {

@@ -129,7 +129,7 @@ enum { BATCH = 16 };
 
 int main(int argc, char **argv) {
   uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
-  int count = argc > 2 ? atoi(argv[2]) : 32, wrong = 0, hoisted = 0;
+  int count = argc > 2 ? atoi(argv[2]) : 48, wrong = 0, hoisted = 0;
   for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
     if (!needed[i]) return 1;
   for (int at = 0; at < count; at += BATCH) {
