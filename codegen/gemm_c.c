@@ -8,6 +8,7 @@
 
 #include "codegen/gemm_c.h"
 #include "ir/op.h"
+#include "ir/provider.h"
 
 enum { DOT_COLUMNS = 64, ROW_COLUMNS = 512, TILE_COLUMNS = 128 };
 
@@ -39,7 +40,7 @@ static Gemm gemm_of(Emit *e) {
   return g;
 }
 
-void cg_gemm_blas(Emit *e) {
+void cg_gemm_call(Emit *e) {
   Gemm g = gemm_of(e);
   const Kernel *k = e->kernel;
   const char *suffix = dtype_name(g.n->type.dtype);
@@ -54,10 +55,11 @@ void cg_gemm_blas(Emit *e) {
     emit_open(e);
     int b = emit_var(e, g.batch, "i");
     const char *at = e->var[b].name;
-    text_addf(emit_body(e), "mlo_gemm_%s(%s, %s, %lld, %lld, %lld, 1, p%d + %lld + %s * %lld, ",
-              suffix, g.left.sum == 1 ? "false" : "true", g.right.along == 1 ? "false" : "true",
-              (long long)g.rows, (long long)g.columns, (long long)g.sum, g.left.param,
-              (long long)g.left.offset, at, (long long)g.left.batch);
+    text_addf(emit_body(e), "%s_%s(%s, %s, %lld, %lld, %lld, 1, p%d + %lld + %s * %lld, ",
+              provider_info(k->provider)->call, suffix, g.left.sum == 1 ? "false" : "true",
+              g.right.along == 1 ? "false" : "true", (long long)g.rows, (long long)g.columns,
+              (long long)g.sum, g.left.param, (long long)g.left.offset, at,
+              (long long)g.left.batch);
     text_addf(emit_body(e), "p%d + %lld + %s * %lld, 0, p%d + %s * %lld);\n", g.right.param,
               (long long)g.right.offset, at, (long long)g.right.batch, p, at,
               (long long)(g.rows * g.columns));

@@ -10,6 +10,7 @@
 #include "codegen/spans.h"
 #include "ir/kernel.h"
 #include "ir/op.h"
+#include "ir/provider.h"
 
 /* ---- kernels */
 
@@ -22,7 +23,7 @@ static json_t *numbers(const int64_t *x, int n) {
 static const char *kind_of(const Kernel *k) {
   switch (k->kind) {
   case KERNEL_LOOP: return k->order == ORDER_COLUMNS ? "columns" : "loop";
-  case KERNEL_GEMM: return k->provider == PROVIDER_BLAS ? "gemm (BLAS)" : "gemm (loops)";
+  case KERNEL_GEMM: return provider_info(k->provider)->call ? "gemm (BLAS)" : "gemm (loops)";
   case KERNEL_SCATTER: return "scatter";
   case KERNEL_CALL: return "call";
   case NKERNELKIND: break;

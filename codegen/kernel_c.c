@@ -9,6 +9,7 @@
 #include "codegen/spans.h"
 #include "codegen/unit_c.h"
 #include "ir/op.h"
+#include "ir/provider.h"
 
 static void print_body(Emit *e, const bool *merge) {
   const Kernel *k = e->kernel;
@@ -20,8 +21,8 @@ static void print_body(Emit *e, const bool *merge) {
       cg_loop_rows(e, merge);
     break;
   case KERNEL_GEMM:
-    if (k->provider == PROVIDER_BLAS)
-      cg_gemm_blas(e);
+    if (provider_info(k->provider)->call)
+      cg_gemm_call(e);
     else
       cg_gemm_loops(e);
     break;

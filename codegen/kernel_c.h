@@ -15,7 +15,7 @@ typedef struct Group {
 void cg_loop_rows(Emit *e, const bool *merge);
 void cg_loop_columns(Emit *e, const bool *merge);
 void cg_gemm_loops(Emit *e);
-void cg_gemm_blas(Emit *e);
+void cg_gemm_call(Emit *e);
 void cg_scatter(Emit *e);
 void cg_call(Emit *e);
 

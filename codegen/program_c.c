@@ -4,6 +4,7 @@
 
 #include "codegen/unit_c.h"
 #include "ir/kernel.h"
+#include "ir/provider.h"
 
 char *cg_func_name(Arena *a, const CgOptions *o, const Func *f) {
   Text t = {.arena = a};
@@ -78,7 +79,7 @@ bool cg_needs_blas(const Program *p) {
   for (int i = 0; i < p->nfunc; i++)
     for (int k = 0; k < p->func[i]->nkernel; k++) {
       const Kernel *x = p->func[i]->kernel[k];
-      if (x->kind == KERNEL_CALL || (x->kind == KERNEL_GEMM && x->provider == PROVIDER_BLAS))
+      if (x->kind == KERNEL_CALL || (x->kind == KERNEL_GEMM && provider_info(x->provider)->library))
         return true;
     }
   return false;

@@ -78,7 +78,7 @@ static bool declare_params(Sema *s, Symbol *fn) {
 }
 
 void sema_check_fn(Sema *s, Symbol *fn) {
-  if (fn->progress != TODO_YET) return;
+  if (fn->progress != NOT_CHECKED) return;
   fn->progress = IN_PROGRESS;
   Env env = s->env;
   Ops ops = s->ops;
@@ -242,7 +242,7 @@ static Value evaluate_body(Sema *s, Symbol *fn, const AstExpr *e) {
 }
 
 Value sema_call_fn(Sema *s, Symbol *fn, const AstExpr *e) {
-  if (fn->progress == TODO_YET) sema_check_fn(s, fn);
+  if (fn->progress == NOT_CHECKED) sema_check_fn(s, fn);
   if (fn->progress == IN_PROGRESS) {
     Diag *d = diag_error(s->diags, e->a->span, "E0111", "`%s` calls itself", fn->name);
     diag_note(s->diags, d, "a fn is an expression with parameters; recursion would never end");

@@ -226,7 +226,7 @@ static void add_let(Sema *s, SLevel *l, AstItem *it) {
   bool good;
   if (!new_name(s, l, it, &good)) return;
   if (it->index) not_offered(s, it->name_span, "lists of values are", NULL);
-  SLet let = {.item = it, .progress = good && !it->index ? TODO_YET : FAILED};
+  SLet let = {.item = it, .progress = good && !it->index ? NOT_CHECKED : FAILED};
   VEC_PUSH(s->arena, l->let, l->nlet, l->let_cap, let);
 }
 
@@ -325,6 +325,6 @@ void sema_levels(Sema *s) {
     s->level[i]->below = arena_array(s->arena, bool, s->nlevel);
     find_cycle(s, s->level[i], path, 0);
   }
-  for (int i = 0; i < s->nlevel; i++) s->level[i]->visit = TODO_YET;
+  for (int i = 0; i < s->nlevel; i++) s->level[i]->visit = NOT_CHECKED;
   for (int i = 0; i < s->nlevel; i++) close_below(s->level[i], s->nlevel);
 }

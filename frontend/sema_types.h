@@ -17,7 +17,7 @@ typedef enum SymKind {
   SYM_METRIC,
   NSYM
 } SymKind;
-typedef enum Progress { TODO_YET, IN_PROGRESS, DONE, FAILED } Progress;
+typedef enum Progress { NOT_CHECKED, IN_PROGRESS, DONE, FAILED } Progress;
 
 typedef struct SField {       /* a field of a data source */
   const char *name, *storage; /* "x", "train.x" */

@@ -47,8 +47,9 @@ typedef enum AnchorClass { ANCHOR_ELEM, ANCHOR_ROW, ANCHOR_REDUCE, NANCHORCLASS 
 typedef enum LoopOrder { ORDER_ROWS, ORDER_COLUMNS } LoopOrder;
 typedef enum Provider {
   PROVIDER_LOOPS,
-  PROVIDER_BLAS
-} Provider; /* GEMM: generated loops or library call */
+  PROVIDER_BLAS,
+  NPROVIDER
+} Provider; /* who computes a GEMM: rows of the table in ir/provider.h */
 
 typedef struct Anchor {
   Node *node;

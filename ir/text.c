@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ir/op.h"
+#include "ir/provider.h"
 #include "ir/text_names.h"
 
 const char *const text_storage_kind[] = {"data", "var",     "grad",    "state",  "adjoint",
@@ -191,7 +192,7 @@ static void put_kernel(Out *o, const Kernel *k) {
     put(o, "%s%s%lld", i ? ", " : "", k->reduced[i] ? "reduced " : "", (long long)k->dim[i]);
   put_text(o, "]");
   if (k->order == ORDER_COLUMNS) put_text(o, " columns");
-  if (k->provider == PROVIDER_BLAS) put_text(o, " blas");
+  if (k->provider != PROVIDER_LOOPS) put(o, " %s", provider_info(k->provider)->name);
   if (k->flat) put_text(o, " flat");
   if (k->parallel) put_text(o, " parallel");
   put(o, " chunk %lld flops %lld bytes %lld", (long long)k->chunk, (long long)k->flops,

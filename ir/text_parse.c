@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "ir/op.h"
+#include "ir/provider.h"
 #include "ir/text.h"
 #include "ir/text_lex.h"
 #include "ir/text_names.h"
@@ -344,7 +345,8 @@ static Kernel *parse_kernel(Parser *q) {
   }
   expect(q, "]");
   k->order = accept_word(q, "columns") ? ORDER_COLUMNS : ORDER_ROWS;
-  k->provider = accept_word(q, "blas") ? PROVIDER_BLAS : PROVIDER_LOOPS;
+  for (int i = 0; i < NPROVIDER; i++)
+    if (accept_word(q, provider_info((Provider)i)->name)) k->provider = (Provider)i;
   k->flat = accept_word(q, "flat");
   k->parallel = accept_word(q, "parallel");
   expect_word(q, "chunk");

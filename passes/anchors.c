@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ir/op.h"
+#include "ir/provider.h"
 #include "passes/group.h"
 
 int64_t node_flops(const Node *n) {
@@ -180,13 +181,11 @@ static void find_reads(Grouping *s, Unit *u) {
 
 /* ---- groups of one */
 
-/* Calls have a price that small products do not repay. */
 static Provider provider_of(const Node *n) {
   int r = n->type.rank;
   int64_t m = n->type.dim[r - 2], w = n->type.dim[r - 1];
   int64_t k = n->in[0]->type.dim[n->attr.i[0] ? r - 2 : r - 1];
-  if (m == 1 || w == 1) return m * w * k >= 1 << 18 ? PROVIDER_BLAS : PROVIDER_LOOPS;
-  return k > 2 && m * w * k >= 20000 ? PROVIDER_BLAS : PROVIDER_LOOPS;
+  return provider_choose(m, w, k);
 }
 
 static Group group_of(Grouping *s, int unit) {

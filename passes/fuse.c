@@ -4,6 +4,7 @@
    other at their own index only, and what a loop reads is ready when it starts. */
 #include <string.h>
 
+#include "ir/provider.h"
 #include "passes/group.h"
 #include "passes/passes.h"
 
@@ -194,7 +195,7 @@ static bool pays(const Grouping *s, int a, int b) {
 
 static bool mergeable(const Group *g) {
   return !g->gone &&
-         (g->kind == KERNEL_LOOP || (g->kind == KERNEL_GEMM && g->provider == PROVIDER_LOOPS));
+         (g->kind == KERNEL_LOOP || (g->kind == KERNEL_GEMM && !provider_info(g->provider)->call));
 }
 
 static void take_dependences(Grouping *s, int a, int b) {

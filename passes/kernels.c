@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ir/op.h"
+#include "ir/provider.h"
 #include "passes/group.h"
 #include "passes/passes.h"
 
@@ -146,7 +147,7 @@ static void find_homes(Emit *e) {
     }
     Emission how = op_info(u->node->op)->emit;
     if (how == EMIT_CALL || how == EMIT_SCATTER ||
-        (how == EMIT_GEMM && g->provider == PROVIDER_BLAS))
+        (how == EMIT_GEMM && provider_info(g->provider)->call))
       e->needs_home[i] = true;
     if (is_kept(e, u) && row_size(g) > ROW_BUFFER) e->needs_home[i] = true;
   }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ir/op.h"
+#include "ir/provider.h"
 #include "passes/group.h"
 
 typedef struct Measure {
@@ -100,7 +101,7 @@ static void set_chunk(Kernel *k, int64_t each) {
   k->chunk = chunk;
   k->parallel = k->kind != KERNEL_SCATTER && k->kind != KERNEL_CALL &&
                 domain(k) * each >= PARALLEL_WORK && loop > chunk &&
-                !(k->kind == KERNEL_GEMM && k->provider == PROVIDER_BLAS);
+                !(k->kind == KERNEL_GEMM && provider_info(k->provider)->call);
 }
 
 static int64_t scratch_doubles(const Kernel *k) {
@@ -109,7 +110,7 @@ static int64_t scratch_doubles(const Kernel *k) {
     int64_t s = n->in[0]->type.dim[0];
     return s * s + type_count(n->type) + s;
   }
-  if (k->kind == KERNEL_GEMM && k->provider == PROVIDER_LOOPS && n->attr.i[0])
+  if (k->kind == KERNEL_GEMM && !provider_info(k->provider)->call && n->attr.i[0])
     return n->type.dim[n->type.rank - 2] * n->type.dim[n->type.rank - 1];
   int64_t reductions = 0;
   for (int i = 0; i < k->nanchor; i++)
