@@ -43,7 +43,11 @@ static Val view_random(Emit *e, const Node *n, const Pos *ix, int guard) {
 static Val view_cast(Emit *e, const Node *n, const Pos *ix, int guard) {
   Val x = emit_node(e, n->in[0], ix, guard);
   DType d = n->type.dtype;
-  if (n->in[0]->type.dtype == d) return x;
+  DType from = n->in[0]->type.dtype;
+  if (from == d) return x;
+  if (d == DT_I32 && dtype_is_float(from))
+    return emit_local(e, d, x.depth,
+                      arena_printf(e->arena, "mlo_i32%s(%s)", from == DT_F32 ? "f" : "", x.text));
   return emit_local(e, d, x.depth,
                     d == DT_BOOL ? arena_printf(e->arena, "%s != 0", x.text)
                                  : arena_printf(e->arena, "(%s)%s", e->target->type[d], x.text));

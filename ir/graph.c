@@ -257,6 +257,11 @@ Node *ir_unreduce(Graph *g, Node *x, const Node *like, const int64_t *axes, int 
   return ir_broadcast(g, x, like->type, kept);
 }
 
+Node *ir_log_or_0(Graph *g, Node *x) {
+  Node *zero = ir_eq(g, x, ir_num(g, x, 0));
+  return ir_log(g, ir_select(g, zero, ir_num(g, x, 1), x));
+}
+
 Node *ir_wins(Graph *g, Node *x, Node *z) {
   Node *above = ir_cast(g, ir_lt(g, z, x), x->type.dtype);
   Node *equal = ir_cast(g, ir_eq(g, x, z), x->type.dtype);

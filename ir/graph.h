@@ -100,6 +100,8 @@ Node *ir_solve(Graph *g, Node *m, Node *b);
 Node *ir_dot(Graph *g, Node *a, Node *b); /* sum of products over all axes: f[] */
 /* Broadcasts the result of reducing `axes` of `like` back to like's shape. */
 Node *ir_unreduce(Graph *g, Node *x, const Node *like, const int64_t *axes, int n);
+/* log x, but 0 at x = 0: so that d pow(x, z)/dz = pow(x, z) log x has its limit there. */
+Node *ir_log_or_0(Graph *g, Node *x);
 /* 1 where x > z, 1/2 where equal, 0 elsewhere: the subgradient of max. */
 Node *ir_wins(Graph *g, Node *x, Node *z);
 

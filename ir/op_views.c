@@ -62,11 +62,17 @@ const char *infer_cast(Arena *a, Node *const *in, int nin, const Attr *attr, Typ
   return NULL;
 }
 
-/* Float to integer truncates towards zero, as in C; anything to bool asks for != 0. */
+/* Towards zero, the nearest i32 for what lies outside, 0 for NaN. */
+static double to_i32(double x) {
+  if (x != x) return 0;
+  return trunc(x < INT32_MIN ? INT32_MIN : x > INT32_MAX ? INT32_MAX : x);
+}
+
+/* Anything to bool asks for != 0. */
 void eval_cast(const Node *n, double *const *in, double *out) {
   for (int64_t i = 0; i < type_count(n->type); i++)
     out[i] = n->type.dtype == DT_BOOL  ? in[0][i] != 0
-             : n->type.dtype == DT_I32 ? trunc(in[0][i])
+             : n->type.dtype == DT_I32 ? to_i32(in[0][i])
                                        : in[0][i];
 }
 

@@ -2,9 +2,9 @@
    before the loop, by a function of its own (NAME.hoisted) that leaves the values in temporary
    storages. In a solver's loop that is the linearization: everything of a Hessian-vector product
    that does not depend on the vector. The hoisted function stands in the next outer loop and is
-   hoisted in turn. Only what is dear is kept: reading a stored value costs as much as a few flops,
-   so cheap maps are computed again, and of a large map over small dear values only those are
-   stored. */
+   hoisted in turn: its calls move out as they are where nothing in it varies. Only what is dear is
+   kept: reading a stored value costs as much as a few flops, so cheap maps are computed again, and
+   of a large map over small dear values only those are stored. */
 #include <string.h>
 
 #include "ir/op.h"
@@ -153,12 +153,57 @@ static bool in_a_loop(const Sites *sites) {
   return false;
 }
 
+/* Whether no result of f varies in the loops around its calls. */
+static bool is_invariant(const Program *p, const Func *f, const Sites *sites) {
+  for (int i = 0; i < f->graph->nnode; i++)
+    if (f->graph->node[i]->op == OP_param && varies(p, sites, f->graph->node[i])) return false;
+  return true;
+}
+
+/* Drops the old calls. */
+static void remove_calls(Stmt **at, Stmt *const *old, int n) {
+  while (*at) {
+    Stmt *s = *at;
+    bool drop = false;
+    for (int i = 0; i < n; i++) drop = drop || s == old[i];
+    if (drop) {
+      *at = s->next;
+      continue;
+    }
+    remove_calls(&s->body, old, n);
+    at = &s->next;
+  }
+}
+
+static int find_calls(Stmt *s, const Func *f, bool inside, Stmt **out, int n) {
+  for (; s; s = s->next) {
+    if (inside && s->kind == STMT_CALL && s->func == f) out[n++] = s;
+    n = find_calls(s->body, f, inside || s->kind == STMT_REPEAT || s->kind == STMT_WHILE, out, n);
+  }
+  return n;
+}
+
+/* A hoisted function owns its temporary storages, so its calls may move to before their loops as
+ * they are. */
+static bool move_out(Program *p, Func *f, Arena *scratch, Sites *sites) {
+  *sites = (Sites){0};
+  find_sites(scratch, &p->schedule, f, NULL, NULL, sites);
+  if (f->role != ROLE_HOIST || !in_a_loop(sites) || !is_invariant(p, f, sites)) return false;
+  Stmt **old = arena_array(scratch, Stmt *, sites->n);
+  int n = find_calls(p->schedule, f, false, old, 0);
+  for (int i = 0; i < sites->n; i++) /* calls outside of loops stay */
+    if (!sites->item[i].loop) sites->item[i--] = sites->item[--sites->n];
+  insert_calls(p, f, sites);
+  remove_calls(&p->schedule, old, n);
+  return true;
+}
+
 bool pass_hoist(Program *p) {
   for (int i = 0; i < p->nfunc; i++) { /* functions made here are appended and seen in turn */
     Func *f = p->func[i];
     Arena *scratch = arena_new();
-    Sites sites = {0};
-    find_sites(scratch, &p->schedule, f, NULL, NULL, &sites);
+    Sites sites;
+    while (move_out(p, f, scratch, &sites)) continue;
     bool *keep = arena_array(scratch, bool, f->graph->nnode);
     if (in_a_loop(&sites) && f->role != ROLE_OBJECTIVE && f->role != ROLE_METRIC &&
         find_invariant(p, f, &sites, keep))

@@ -184,6 +184,20 @@ static inline int32_t mlo_mod_i32(int32_t x, int32_t z) {
   return r != 0 && (r ^ d) < 0 ? r + d : r;
 }
 
+/* Float to integer: towards zero, the nearest i32 for what lies outside, 0 for NaN. */
+static inline int32_t mlo_i32f(float x) {
+  float y = x > -0x1p31f ? x : -0x1p31f;
+  y = y < 0x1.fffffep30f ? y : 0x1.fffffep30f; /* the largest float below 2^31 */
+  int32_t i = x >= 0x1p31f ? INT32_MAX : (int32_t)y;
+  return x == x ? i : 0;
+}
+
+static inline int32_t mlo_i32(double x) {
+  double y = x > -0x1p31 ? x : -0x1p31;
+  y = y < 0x1p31 - 1 ? y : 0x1p31 - 1;
+  return x == x ? (int32_t)y : 0;
+}
+
 static inline float mlo_idivf(float x, float z) { return floorf(x / z); }
 static inline double mlo_idiv(double x, double z) { return floor(x / z); }
 

@@ -1,4 +1,5 @@
-/* Interruption: SIGINT and SIGTERM become a flag that the schedule sees between two steps. */
+/* Interruption: SIGINT, SIGTERM and SIGHUP become a flag that the schedule sees between two steps.
+ */
 
 #include "runtime/run.h"
 
@@ -21,6 +22,9 @@ bool rt_signals_begin(RtSignals *s) {
   sigemptyset(&s->set);
   sigaddset(&s->set, SIGINT);
   sigaddset(&s->set, SIGTERM);
+  struct sigaction hangup; /* ignored under nohup: then it stays so */
+  if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+    sigaddset(&s->set, SIGHUP);
   if (pthread_sigmask(SIG_BLOCK, &s->set, &s->before) != 0) return false;
   s->running = pthread_create(&s->thread, NULL, watch, s) == 0;
   if (!s->running) pthread_sigmask(SIG_SETMASK, &s->before, NULL);

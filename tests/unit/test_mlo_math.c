@@ -177,6 +177,12 @@ static void test_division(void **state) {
     assert_true(mlo_modf((float)c[i][0], (float)c[i][1]) == (float)c[i][3]);
   }
   assert_int_equal(mlo_idiv_i32(INT32_MIN, -1), INT32_MIN);
+  const double x[] = {2.9, -2.9, 5e10, -5e10, 2147483647.5, -2147483648.5, (double)NAN};
+  const int32_t want[] = {2, -2, INT32_MAX, INT32_MIN, INT32_MAX, INT32_MIN, 0};
+  for (int i = 0; i < 7; i++) {
+    assert_int_equal(mlo_i32(x[i]), want[i]);
+    assert_int_equal(mlo_i32f((float)x[i]), want[i]);
+  }
   assert_int_equal(mlo_mod_i32(INT32_MIN, -1), 0);
 }
 
