@@ -81,13 +81,18 @@ json_t *inspect_kernels(const Program *p, const char *source) {
 
 /* ---- memory */
 
+static int64_t place(Type t) {
+  return (type_bytes(t) + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
+}
+
+/* Bytes count with what alignment adds, so that the sums compare with the arena's size. */
 json_t *inspect_memory(const Program *p) {
   json_t *o = json_object(), *a = json_array();
   int64_t sum = 0, permanent = 0;
   for (int i = 0; i < p->nstorage; i++) {
     const Storage *s = p->storage[i];
-    if (!s->base) sum += type_bytes(s->type);
-    if (!s->base && storage_permanent(s)) permanent += type_bytes(s->type);
+    if (!s->base) sum += place(s->type);
+    if (!s->base && storage_permanent(s)) permanent += place(s->type);
     json_t *x = json_object();
     json_object_set_new(x, "name", json_string(s->name));
     json_object_set_new(x, "kind", json_string(cg_storage_kind_name(s->kind)));

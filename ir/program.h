@@ -174,6 +174,8 @@ typedef struct Run {
   DType precision;
 } Run;
 
+enum { ARENA_ALIGN = 64 }; /* bytes: where storages start in the arena */
+
 enum { /* facts that passes require, establish and break */
        F_ORDERED = 1,
        F_LEVEL_GRADS = 2,

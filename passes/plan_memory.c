@@ -8,7 +8,7 @@
 #include "passes/live.h"
 #include "passes/passes.h"
 
-enum { ALIGN = 64 };
+enum { ALIGN = ARENA_ALIGN };
 
 typedef struct Pair {
   int a, b;
