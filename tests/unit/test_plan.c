@@ -131,7 +131,7 @@ static void early_deaths_are_caught(void **state) {
         if (!bit_get(l->step[s].out, i)) continue;
         Kernel *k = l->step[s].kernel, whole = *k;
         k->dead = arena_array(b.arena, Storage *, k->ndead + 1);
-        memcpy(k->dead, whole.dead, sizeof *k->dead * (size_t)whole.ndead);
+        if (whole.ndead) memcpy(k->dead, whole.dead, sizeof *k->dead * (size_t)whole.ndead);
         k->dead[k->ndead++] = l->item[i];
         bool caught = kernel_verify(b.p) != NULL,
              harmless = same(want, result(b.p, b.arena, &m), n);
