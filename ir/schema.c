@@ -73,10 +73,23 @@ static const SettingInfo cg_settings[] = {
     {"damping", DT_F32, false, 0, 0, INFINITY, "added to the Hessian's diagonal"},
 };
 
+static const SettingInfo neumann_settings[] = {
+    {"terms", DT_I32, false, 5, 1, 1e6, "terms of the series"},
+    {"alpha", DT_F32, true, 0, 0, INFINITY,
+     "step of a sweep: below 2 over the Hessian's largest eigenvalue"},
+};
+static const SettingInfo identity_settings[] = {
+    {"scale", DT_F32, false, 1, 0, INFINITY, "stands for the inverse of the Hessian"},
+};
+
 static const MethodInfo methods[] = {
     {"dense", "forms the component's matrix and factorizes it", METHOD_SOLVE, false, 0, NULL},
     {"cg", "conjugate gradients on one level's Hessian", METHOD_SOLVE, true, COUNT(cg_settings),
      cg_settings},
+    {"neumann", "sweeps mu -= alpha dLag/du from 0: the Neumann series of the inverse",
+     METHOD_SOLVE, false, COUNT(neumann_settings), neumann_settings},
+    {"identity", "a multiple of the identity for the inverse Hessian", METHOD_SOLVE, false,
+     COUNT(identity_settings), identity_settings},
 };
 
 const SettingInfo steps_info = {

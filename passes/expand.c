@@ -143,12 +143,76 @@ static void expand_cg(Seq *q, System *s) {
   push(q, loop);
 }
 
+/* ---- neumann: x = alpha sum over k < terms of (I - alpha A)^k rhs, term by term. With the
+   residual r = rhs - A x in `in`: x += alpha r, then r -= alpha A r, so a series of T terms takes T
+   - 1 applications. Gradient descent on the lower level's quadratic model from its solution gives
+   the same (Lorraine, Vicol and Duvenaud 2020). */
+
+typedef struct Neumann {
+  Storage *term, *go; /* terms so far; another one is wanted */
+} Neumann;
+
+/* x += alpha r; k terms are in x then. */
+static void neumann_term(Program *p, Func *f, System *s, const Neumann *v, Node *x, Node *r,
+                         Node *k) {
+  Graph *g = f->graph;
+  Node *alpha = ir_fill(g, setting(g, s, "alpha"), r->type);
+  Node *step = ir_mul(g, alpha, r);
+  func_result(p, f, x ? ir_add(g, x, step) : step, s->x, NULL);
+  func_result(p, f, r, s->in, NULL);
+  func_result(p, f, k, v->term, NULL);
+  func_result(p, f, ir_lt(g, k, setting(g, s, "terms")), v->go, NULL);
+}
+
+static void expand_neumann(Seq *q, System *s) {
+  Program *p = q->p;
+  Neumann v = {scalar(p, s, "term", DT_I32), scalar(p, s, "go", DT_BOOL)};
+  Func *start = program_func(p, ROLE_SOLVE, "%s.start", s->name);
+  Node *one = ir_const(start->graph, v.term->type, 1);
+  neumann_term(p, start, s, &v, NULL, storage_read(start->graph, s->rhs), one);
+
+  Func *round = program_func(p, ROLE_SOLVE, "%s.round", s->name);
+  Graph *g = round->graph;
+  Node *r = storage_read(g, s->in), *alpha = ir_fill(g, setting(g, s, "alpha"), r->type);
+  Node *ar = storage_read(g, s->out), *k = storage_read(g, v.term);
+  r = ir_sub(g, r, ir_mul(g, alpha, ar));
+  k = ir_add(g, k, ir_num(g, k, 1));
+  neumann_term(p, round, s, &v, storage_read(g, s->x), r, k);
+
+  Seq body = seq_new(p);
+  push_call(&body, s->apply);
+  push_call(&body, round);
+  Stmt *loop = stmt_new(p, STMT_WHILE);
+  loop->cond = v.go;
+  loop->count_setting = s->setting[0].storage;
+  loop->count = (int64_t)loop->count_setting->value;
+  loop->body = body.first;
+  push_call(q, s->rhs_func);
+  push_call(q, start);
+  push(q, loop);
+}
+
+/* ---- identity: x = scale rhs, as if the Hessian were I / scale (one-step methods: Luketina et al.
+ * 2016) */
+
+static void expand_identity(Seq *q, System *s) {
+  Func *f = program_func(q->p, ROLE_SOLVE, "%s.scale", s->name);
+  Node *b = storage_read(f->graph, s->rhs);
+  Node *scale = ir_fill(f->graph, setting(f->graph, s, "scale"), b->type);
+  func_result(q->p, f, ir_mul(f->graph, scale, b), s->x, NULL);
+  push_call(q, s->rhs_func);
+  push_call(q, f);
+}
+
 /* ---- the pass */
 
 static const struct {
   const char *method;
   void (*expand)(Seq *q, System *s);
-} methods[] = {{"dense", expand_dense}, {"cg", expand_cg}};
+} methods[] = {{"dense", expand_dense},
+               {"cg", expand_cg},
+               {"neumann", expand_neumann},
+               {"identity", expand_identity}};
 
 /* One expansion a system, wherever it is solved: the statements are shared text, so each place gets
  * a copy. */

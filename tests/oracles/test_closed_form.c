@@ -224,6 +224,49 @@ static void quadratic(void **state) {
   }
 }
 
+/* ---- neumann of T terms at alpha: A^-1 becomes A^-1 (I - (I - alpha A)^T); identity: scale I */
+
+static void truncated(void **state) {
+  Chain *ch = *state;
+  enum { N = 6, M = 4 };
+  const char *methods[] = {"neumann(terms = 1, alpha = 0.03)", "neumann(terms = 7, alpha = 0.03)",
+                           "neumann(terms = 400, alpha = 0.03)", "identity(scale = 0.25)"};
+  const int terms[] = {1, 7, 400, 1};
+  for (int m = 0; m < 4; m++) {
+    Random r = {77};
+    double A[N * N], C[M * N], a[N], x[M], z[N], t[N], b[N], v[N] = {0}, s[N], g[M];
+    double alpha = m == 3 ? .25 : .03;
+    spd(&r, N, A), fill(&r, M * N, C), fill(&r, N, a), fill(&r, M, x);
+    times(M, N, C, true, x, t);
+    for (int i = 0; i < N; i++) t[i] = -(t[i] + a[i]);
+    solve(N, 1, A, t, z);
+    for (int i = 0; i < N; i++) b[i] = z[i] - 1;
+    for (int k = 0; k < terms[m]; k++) { /* v += alpha (b - A v) */
+      times(N, N, A, false, v, s);
+      for (int i = 0; i < N; i++) v[i] += alpha * (b[i] - s[i]);
+    }
+    times(M, N, C, false, v, g);
+    for (int i = 0; i < M; i++) g[i] = x[i] - g[i];
+    write_array(ch, "A", N, N, A), write_array(ch, "C", M, N, C), write_array(ch, "a", N, 0, a);
+    write_array(ch, "x0", M, 0, x);
+    char text[1024];
+    snprintf(
+        text, sizeof text,
+        "dim N, M;\ndata A { file = \"A.npy\"; v : f64[N, N]; }\n"
+        "data C { file = \"C.npy\"; v : f64[M, N]; }\ndata a { file = \"a.npy\"; v : f64[N]; }\n"
+        "data x0 { file = \"x0.npy\"; v : f64[M]; }\n"
+        "level low { var z : f64[N] = zeros; minimize 0.5 * sum(z * (A.v @ z)) "
+        "+ sum(top.x * (C.v @ z)) + sum(a.v * z); optimizer = sgd(lr = 0.01); steps = 10; }\n"
+        "level top { var x : f64[M] = x0.v; argmin low via %s; "
+        "minimize 0.5 * sum((low.z - 1)^2) + 0.5 * sum(x^2); optimizer = sgd(lr = 0.01); }\n"
+        "run main of top { seed = 0; precision = f64; }\n",
+        methods[m]);
+    remember(ch, text);
+    check_grad(ch);
+    expect(ch, 0, "method", M, g, 1e-10);
+  }
+}
+
 /* ---- ridge, per feature: w* = (X'X + D)^-1 X'y, v = (X'X + D)^-1 Xv'(Xv w* - yv), grad_j =
  * -exp(l_j) w_j v_j */
 
@@ -465,6 +508,7 @@ static void stop_holds_still(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(quadratic, setup, teardown),
+      cmocka_unit_test_setup_teardown(truncated, setup, teardown),
       cmocka_unit_test_setup_teardown(ridge, setup, teardown),
       cmocka_unit_test_setup_teardown(reweighting, setup, teardown),
       cmocka_unit_test_setup_teardown(trilevel_quadratic, setup, teardown),
