@@ -18,6 +18,19 @@ static Node *update_sgd(Graph *g, Node *z, Node *grad, Node *const *state, Node 
   return ir_sub(g, z, ir_mul(g, over(g, setting[0], z), v));
 }
 
+/* Nesterov's accelerated gradient (1983), in the form of Sutskever et al. 2013 with the variables
+   at the point that is looked ahead to: v' = momentum v + grad, z' = z - lr (grad + momentum v').
+ */
+static Node *update_nesterov(Graph *g, Node *z, Node *grad, Node *const *state,
+                             Node *const *setting, Node *step, Node **next) {
+  (void)step;
+  Node *momentum = over(g, setting[1], z);
+  Node *v = ir_add(g, ir_mul(g, momentum, state[0]), grad);
+  Node *ahead = ir_add(g, grad, ir_mul(g, momentum, v));
+  next[0] = v;
+  return ir_sub(g, z, ir_mul(g, over(g, setting[0], z), ahead));
+}
+
 /* Adam (Kingma and Ba 2015, algorithm 1): m' = b1 m + (1 - b1) grad, v' = b2 v + (1 - b2) grad^2,
    z' = z - lr (m' / (1 - b1^t)) / (sqrt(v' / (1 - b2^t)) + eps). */
 static Node *update_adam(Graph *g, Node *z, Node *grad, Node *const *state, Node *const *setting,
@@ -36,15 +49,35 @@ static Node *update_adam(Graph *g, Node *z, Node *grad, Node *const *state, Node
   return ir_sub(g, z, ir_div(g, ir_mul(g, over(g, c1, z), m), scale));
 }
 
+/* AdamW (Loshchilov and Hutter 2019): Adam's step, and z shrinks by lr decay z. */
+static Node *update_adamw(Graph *g, Node *z, Node *grad, Node *const *state, Node *const *setting,
+                          Node *step, Node **next) {
+  Node *moved = update_adam(g, z, grad, state, setting, step, next);
+  Node *rate = over(g, ir_mul(g, setting[0], setting[4]), z);
+  return ir_sub(g, moved, ir_mul(g, rate, z));
+}
+
 static const SettingInfo sgd_settings[] = {
     {"lr", DT_F32, true, 0, 0, INFINITY, "step size"},
     {"momentum", DT_F32, false, 0, 0, 1, "share of the last step that is kept"},
+};
+static const SettingInfo nesterov_settings[] = {
+    {"lr", DT_F32, true, 0, 0, INFINITY, "step size"},
+    {"momentum", DT_F32, false, 0.9, 0, 1, "share of the last step that is kept"},
 };
 static const SettingInfo adam_settings[] = {
     {"lr", DT_F32, false, 1e-3, 0, INFINITY, "step size"},
     {"beta1", DT_F32, false, 0.9, 0, 1, "decay of the gradient's mean"},
     {"beta2", DT_F32, false, 0.999, 0, 1, "decay of the squared gradient's mean"},
     {"eps", DT_F32, false, 1e-8, 0, INFINITY, "added to the root"},
+};
+
+static const SettingInfo adamw_settings[] = {
+    {"lr", DT_F32, false, 1e-3, 0, INFINITY, "step size"},
+    {"beta1", DT_F32, false, 0.9, 0, 1, "decay of the gradient's mean"},
+    {"beta2", DT_F32, false, 0.999, 0, 1, "decay of the squared gradient's mean"},
+    {"eps", DT_F32, false, 1e-8, 0, INFINITY, "added to the root"},
+    {"decay", DT_F32, false, 0.01, 0, INFINITY, "share of the variables lost, times lr"},
 };
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof *(a)))
@@ -64,6 +97,20 @@ static const OptimizerInfo optimizers[] = {
      adam_settings,
      {"m", "v"},
      update_adam},
+    {"adamw",
+     "Adam with decoupled weight decay",
+     COUNT(adamw_settings),
+     2,
+     adamw_settings,
+     {"m", "v"},
+     update_adamw},
+    {"nesterov",
+     "gradient descent with Nesterov's momentum",
+     COUNT(nesterov_settings),
+     1,
+     nesterov_settings,
+     {"momentum"},
+     update_nesterov},
 };
 
 static const SettingInfo cg_settings[] = {
