@@ -79,8 +79,8 @@ static Value fn_take_along(Ops *o, Call *c) {
   Value ir = as_rows(o, im);
   Value size = value_size(o, xr.type.dim[1]);
   Value base = v_mul(o, v_iota(o, ir.type, 0), size);
-  Value inside =
-      v_logic(o, OP_and, v_compare(o, OP_le, value_int(o, 0), ir), v_compare(o, OP_lt, ir, size));
+  Value below = v_compare(o, OP_lt, ir, size);
+  Value inside = v_logic(o, OP_and, v_compare(o, OP_le, value_int(o, 0), ir), below);
   Value at = v_select(o, inside, v_add(o, base, ir), value_int(o, -1));
   SDim all = stype_count(o, xr.type, 0, 2);
   Value r = v_gather(o, v_reshape(o, xr, 1, &all), at);

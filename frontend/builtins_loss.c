@@ -64,21 +64,24 @@ static Value fn_xent(Ops *o, Call *c) {
 /* -(y log p + (1 - y) log(1 - p)) */
 static Value fn_bce(Ops *o, Call *c) {
   Value p = as_float(o, c, 0), y = as_float(o, c, 1), one = value_int(o, 1);
-  Value a = y_log_p(o, y, p), b = y_log_p(o, v_sub(o, one, y), v_sub(o, one, p));
+  Value a = y_log_p(o, y, p), miss = v_sub(o, one, p);
+  Value b = y_log_p(o, v_sub(o, one, y), miss);
   return v_neg(o, v_add(o, a, b));
 }
 
 /* softplus(z) - y z */
 static Value fn_bce_logits(Ops *o, Call *c) {
   Value z = as_float(o, c, 0), y = as_float(o, c, 1);
-  return v_sub(o, v_map1(o, OP_softplus, z), v_mul(o, y, z));
+  Value yz = v_mul(o, y, z);
+  return v_sub(o, v_map1(o, OP_softplus, z), yz);
 }
 
 /* sum over the last axis of p (log p - log q) */
 static Value fn_kl(Ops *o, Call *c) {
   if (!call_rank(o, c, 0, 1) || !call_rank(o, c, 1, 1)) return value_bad();
   Value p = as_float(o, c, 0), q = as_float(o, c, 1);
-  return sum_last(o, v_sub(o, y_log_p(o, p, p), y_log_p(o, p, q)));
+  Value cross = y_log_p(o, p, q);
+  return sum_last(o, v_sub(o, y_log_p(o, p, p), cross));
 }
 
 /* x / |x| along an axis; |x| is taken to be eps at least. */
@@ -94,8 +97,9 @@ static Value fn_cosine(Ops *o, Call *c) {
   if (!call_rank(o, c, 0, 1) || !call_rank(o, c, 1, 1) || !v_join(o, &x, &y)) return value_bad();
   int axis;
   if (!call_axis(o, c, 2, x, &axis)) return value_bad();
-  Value xy = v_mul(o, normalize(o, x, axis, 1e-6), normalize(o, y, axis, 1e-6));
-  return v_sum(o, xy, &axis, 1, false);
+  y = normalize(o, y, axis, 1e-6);
+  x = normalize(o, x, axis, 1e-6);
+  return v_sum(o, v_mul(o, x, y), &axis, 1, false);
 }
 
 /* infonce(x, y, temperature = 0.1): van den Oord et al. 2018. s_ij = cos(x_i, y_j) / temperature;

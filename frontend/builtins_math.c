@@ -68,7 +68,8 @@ static Value fn_gelu(Ops *o, Call *c) {
 static Value fn_gelu_tanh(Ops *o, Call *c) {
   Value x = as_float(o, c, 0), cube = v_mul(o, x, v_mul(o, x, x));
   Value in = v_scale(o, v_add(o, x, v_scale(o, cube, 0.044715)), 0.79788456080286535588);
-  return v_mul(o, v_scale(o, x, 0.5), v_offset(o, v_map1(o, OP_tanh, in), 1));
+  Value t = v_offset(o, v_map1(o, OP_tanh, in), 1);
+  return v_mul(o, v_scale(o, x, 0.5), t);
 }
 
 static Value fn_silu(Ops *o, Call *c) {

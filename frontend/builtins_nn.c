@@ -98,7 +98,8 @@ static Value pdist2(Ops *o, Call *c) {
     if (y.span.hi) diag_label(o->diags, d, y.span, "%s", stype_str(o, y.type));
     return value_bad();
   }
-  Value d = v_sub(o, v_expand(o, x, 1), v_expand(o, y, 0));
+  y = v_expand(o, y, 0);
+  Value d = v_sub(o, v_expand(o, x, 1), y);
   return v_sum(o, v_mul(o, d, d), (int[]){2}, 1, false);
 }
 

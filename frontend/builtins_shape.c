@@ -158,7 +158,8 @@ static Value fn_pad(Ops *o, Call *c) {
     ops_error(o, o->at, "E0202", "%s pads with one number", o->what);
     return value_bad();
   }
-  Value part[3] = {v_broadcast(o, fill, lo), x, v_broadcast(o, fill, hi)};
+  Value first = v_broadcast(o, fill, lo), last = v_broadcast(o, fill, hi);
+  Value part[3] = {first, x, last};
   return v_concat(o, part, 3, axis);
 }
 
@@ -178,8 +179,9 @@ static Value fn_roll(Ops *o, Call *c) {
     s = dim_int(o->arena, (int64_t)fmod(fabs(shift), (double)n.value));
   if (dim_is(s, 0)) return x;
   SDim cut = shift > 0 ? dim_sub(o->arena, n, s) : s;
-  Value part[2] = {v_slice(o, x, axis, cut, dim_sub(o->arena, n, cut)),
-                   v_slice(o, x, axis, zero, cut)};
+  Value front = v_slice(o, x, axis, cut, dim_sub(o->arena, n, cut));
+  Value back = v_slice(o, x, axis, zero, cut);
+  Value part[2] = {front, back};
   Value r = v_concat(o, part, 2, axis);
   r.type = x.type;
   return r;

@@ -244,6 +244,10 @@ Node *ir_solve(Graph *g, Node *m, Node *b) {
   return ir_node(g, OP_solve, b->type, (Node *[]){m, b}, 2, (Attr){0});
 }
 
+Node *ir_scale(Graph *g, Node *x, double c) { return ir_mul(g, ir_num(g, x, c), x); }
+
+Node *ir_one_minus(Graph *g, Node *x) { return ir_sub(g, ir_num(g, x, 1), x); }
+
 Node *ir_dot(Graph *g, Node *a, Node *b) { return ir_sum_all(g, ir_mul(g, a, b)); }
 
 Node *ir_unreduce(Graph *g, Node *x, const Node *like, const int64_t *axes, int n) {

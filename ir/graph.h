@@ -53,6 +53,9 @@ typedef struct Graph {
 
 Graph *graph_new(Arena *a);
 
+/* Nodes are numbered as they are built, so two arguments of one call never both build nodes: C
+   leaves open which is evaluated first, and programs must not depend on the compiler of mloc. */
+
 /* The node op(in) with its type inferred; shape and attribute errors are compiler bugs (users'
    errors are found before). `type` is the result type for ops whose inputs do not determine it:
    const, param, iota, random, cast (dtype), broadcast, reshape, slice, pad, gather's and scatter's
@@ -97,6 +100,8 @@ Node *ir_reduce_max(Graph *g, Node *x, const int64_t *axes, int n);
 Node *ir_argmax(Graph *g, Node *x, int axis);
 Node *ir_matmul(Graph *g, Node *a, Node *b, bool ta, bool tb);
 Node *ir_solve(Graph *g, Node *m, Node *b);
+Node *ir_scale(Graph *g, Node *x, double c); /* c x */
+Node *ir_one_minus(Graph *g, Node *x);       /* 1 - x */
 Node *ir_dot(Graph *g, Node *a, Node *b); /* sum of products over all axes: f[] */
 /* Broadcasts the result of reducing `axes` of `like` back to like's shape. */
 Node *ir_unreduce(Graph *g, Node *x, const Node *like, const int64_t *axes, int n);

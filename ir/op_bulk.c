@@ -102,7 +102,8 @@ static Node *max_share(Graph *G, Node *n) {
 }
 
 Node *vjp_reduce_max(Graph *G, Node *n, Node *ct, int k) {
-  return ir_mul(G, max_share(G, n), ir_unreduce(G, ct, n->in[k], n->attr.i, n->attr.n));
+  Node *wide = ir_unreduce(G, ct, n->in[k], n->attr.i, n->attr.n);
+  return ir_mul(G, max_share(G, n), wide);
 }
 
 Node *jvp_reduce_max(Graph *G, Node *n, Node *const *t) {
@@ -229,7 +230,9 @@ static Node *scatter_share(Graph *G, Node *n) {
 }
 
 Node *vjp_scatter_max(Graph *G, Node *n, Node *ct, int k) {
-  return k ? ir_mul(G, scatter_share(G, n), ir_gather(G, ct, n->in[0])) : NULL;
+  if (k == 0) return NULL;
+  Node *wide = ir_gather(G, ct, n->in[0]);
+  return ir_mul(G, scatter_share(G, n), wide);
 }
 
 Node *jvp_scatter_max(Graph *G, Node *n, Node *const *t) {

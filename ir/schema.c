@@ -37,15 +37,17 @@ static Node *update_adam(Graph *g, Node *z, Node *grad, Node *const *state, Node
                          Node *step, Node **next) {
   Node *lr = setting[0], *b1 = setting[1], *b2 = setting[2], *eps = setting[3];
   Node *one = ir_num(g, b1, 1);
-  Node *m = ir_add(g, ir_mul(g, over(g, b1, z), state[0]),
-                   ir_mul(g, over(g, ir_sub(g, one, b1), z), grad));
-  Node *v = ir_add(g, ir_mul(g, over(g, b2, z), state[1]),
-                   ir_mul(g, over(g, ir_sub(g, one, b2), z), ir_mul(g, grad, grad)));
+  Node *fresh = ir_mul(g, over(g, ir_sub(g, one, b1), z), grad);
+  Node *m = ir_add(g, ir_mul(g, over(g, b1, z), state[0]), fresh);
+  Node *square = ir_mul(g, grad, grad);
+  Node *power = ir_mul(g, over(g, ir_sub(g, one, b2), z), square);
+  Node *v = ir_add(g, ir_mul(g, over(g, b2, z), state[1]), power);
   Node *c1 = ir_div(g, lr, ir_sub(g, one, ir_pow(g, b1, step)));
   Node *c2 = ir_recip(g, ir_sqrt(g, ir_sub(g, one, ir_pow(g, b2, step))));
   next[0] = m;
   next[1] = v;
-  Node *scale = ir_add(g, ir_mul(g, ir_sqrt(g, v), over(g, c2, z)), over(g, eps, z));
+  Node *floor = over(g, eps, z), *root = over(g, c2, z);
+  Node *scale = ir_add(g, ir_mul(g, ir_sqrt(g, v), root), floor);
   return ir_sub(g, z, ir_div(g, ir_mul(g, over(g, c1, z), m), scale));
 }
 

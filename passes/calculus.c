@@ -129,8 +129,10 @@ static void lagrangian_vjp(Calculus *c, const Adjoint *l, Node *const *wrt, int 
    and the descent direction -eq pointing out. A constant of the differentiation. */
 static Node *inactive(Graph *g, const Storage *var, Node *z, Node *eq) {
   Node *zero = ir_num(g, z, 0);
-  Node *low = ir_and(g, ir_le(g, z, ir_num(g, z, var->lo)), ir_lt(g, zero, eq));
-  Node *high = ir_and(g, ir_le(g, ir_num(g, z, var->hi), z), ir_lt(g, eq, zero));
+  Node *down = ir_lt(g, zero, eq);
+  Node *low = ir_and(g, ir_le(g, z, ir_num(g, z, var->lo)), down);
+  Node *up = ir_lt(g, eq, zero);
+  Node *high = ir_and(g, ir_le(g, ir_num(g, z, var->hi), z), up);
   return ir_stop(g, ir_cast(g, ir_not(g, ir_or(g, low, high)), z->type.dtype));
 }
 
@@ -147,15 +149,15 @@ static void constrain(Calculus *c, const Level *level, Unknown *z) {
     if (level->var[i]->check != CHECK_BOX || !z->eq[i]) continue;
     any = true;
     Node *m = mask[i] = inactive(g, level->var[i], z->leaf[i], z->eq[i]);
-    Node *held = ir_sub(g, ir_num(g, m, 1), m);
-    moved[i] = ir_add(g, ir_mul(g, m, z->leaf[i]), ir_mul(g, held, ir_stop(g, z->leaf[i])));
+    Node *held = ir_one_minus(g, m), *rest = ir_mul(g, held, ir_stop(g, z->leaf[i]));
+    moved[i] = ir_add(g, ir_mul(g, m, z->leaf[i]), rest);
   }
   if (any) ir_subst(g, z->eq, z->n, z->leaf, moved, z->n, z->eq);
   for (int i = 0; i < z->n; i++) {
     if (!mask[i]) continue;
-    Node *held = ir_sub(g, ir_num(g, mask[i], 1), mask[i]);
-    Node *still = ir_sub(g, z->leaf[i], ir_stop(g, z->leaf[i]));
-    z->eq[i] = ir_add(g, ir_mul(g, mask[i], z->eq[i]), ir_mul(g, held, still));
+    Node *held = ir_one_minus(g, mask[i]);
+    Node *still = ir_mul(g, held, ir_sub(g, z->leaf[i], ir_stop(g, z->leaf[i])));
+    z->eq[i] = ir_add(g, ir_mul(g, mask[i], z->eq[i]), still);
   }
   arena_free(scratch);
 }

@@ -149,9 +149,10 @@ static void emit_invert(Checker *k, Settle *s) {
   Graph *g = f->graph;
   Node *j = ir_transpose(g, storage_read(g, s->jacobian), (int64_t[]){1, 0});
   Type square = type_with(j->type, DT_I32);
-  Node *unit = ir_cast(g, ir_eq(g, ir_iota(g, square, 0), ir_iota(g, square, 1)), j->type.dtype);
-  Node *mean = ir_mul(g, ir_dot(g, j, j), number(k, g, 1 / (double)k->n));
-  Node *e = ir_mul(g, ir_sqrt(g, mean), number(k, g, 1e-8));
+  Node *column = ir_iota(g, square, 1), *row = ir_iota(g, square, 0);
+  Node *unit = ir_cast(g, ir_eq(g, row, column), j->type.dtype);
+  Node *mean = ir_scale(g, ir_dot(g, j, j), 1 / (double)k->n);
+  Node *e = ir_scale(g, ir_sqrt(g, mean), 1e-8);
   Node *damped = ir_add(g, j, ir_mul(g, ir_fill(g, e, j->type), unit));
   func_result(k->p, f, ir_solve(g, damped, unit), s->inverse, NULL);
 }
@@ -172,8 +173,8 @@ static void emit_newton(Checker *k, Settle *s, Node *const *leaf, int n) {
   size = ir_add(g, size, number(k, g, 1));
   Node *length = ir_dot(g, delta, delta), *one = number(k, g, 1);
   Node *longest = ir_mul(g, size, number(k, g, 0.25));
-  Node *shrink =
-      ir_select(g, ir_lt(g, longest, length), ir_sqrt(g, ir_div(g, longest, length)), one);
+  Node *share = ir_sqrt(g, ir_div(g, longest, length));
+  Node *shrink = ir_select(g, ir_lt(g, longest, length), share, one);
   for (int i = 0; i < n; i++) {
     Node *z = ir_param(g, leaf[i]->attr.sym, leaf[i]->type);
     Node *move = piece(g, ir_mul(g, delta, ir_fill(g, shrink, delta->type)), &at, z->type);
@@ -309,8 +310,9 @@ typedef struct Differences {
 } Differences;
 
 static Node *step_sizes(Graph *g, const Differences *d) {
-  Node *z = ir_gather(g, storage_read(g, d->z0), storage_read(g, d->index));
-  return ir_mul(g, ir_num(g, z, 5e-3), ir_add(g, ir_abs(g, z), ir_num(g, z, 1)));
+  Node *index = storage_read(g, d->index);
+  Node *size = ir_abs(g, ir_gather(g, storage_read(g, d->z0), index));
+  return ir_scale(g, ir_add(g, size, ir_num(g, size, 1)), 5e-3);
 }
 
 static Func *emit_index(Checker *k, const Differences *d) {
@@ -327,8 +329,8 @@ static Func *emit_perturb(Checker *k, const Differences *d) {
   Graph *g = f->graph;
   Node *q = storage_read(g, d->q), *six = ir_num(g, q, STENCIL), *three = ir_num(g, q, 3);
   Node *point = ir_mod(g, q, six), *sample = ir_idiv(g, q, six);
-  Node *offset = ir_select(g, ir_lt(g, point, three), ir_sub(g, point, three),
-                           ir_sub(g, point, ir_num(g, q, 2)));
+  Node *right = ir_sub(g, point, ir_num(g, q, 2)), *left = ir_sub(g, point, three);
+  Node *offset = ir_select(g, ir_lt(g, point, three), left, right);
   Node *h = ir_gather(g, step_sizes(g, d), sample);
   Node *z0 = storage_read(g, d->z0), *at = ir_gather(g, storage_read(g, d->index), sample);
   Node *iota = ir_iota(g, type_with(z0->type, DT_I32), 0);

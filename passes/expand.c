@@ -86,7 +86,8 @@ typedef struct Cg {
 } Cg;
 
 static Node *and_positive(Graph *g, Node *rr, Node *limit) {
-  return ir_and(g, ir_lt(g, limit, rr), ir_lt(g, ir_num(g, rr, 0), rr));
+  Node *positive = ir_lt(g, ir_num(g, rr, 0), rr);
+  return ir_and(g, ir_lt(g, limit, rr), positive);
 }
 
 static Func *cg_start(Program *p, System *s, const Cg *v) {
@@ -112,11 +113,12 @@ static Func *cg_round(Program *p, System *s, const Cg *v) {
   Node *flat = ir_eq(g, curvature, zero);
   Node *alpha = ir_select(g, flat, zero, ir_div(g, rr, curvature));
   Node *step = ir_fill(g, alpha, d->type);
-  Node *x = ir_add(g, storage_read(g, s->x), ir_mul(g, step, d));
-  Node *r = ir_sub(g, storage_read(g, v->r), ir_mul(g, step, q));
+  Node *dx = ir_mul(g, step, d), *x = ir_add(g, storage_read(g, s->x), dx);
+  Node *dr = ir_mul(g, step, q), *r = ir_sub(g, storage_read(g, v->r), dr);
   Node *next = ir_dot(g, r, r), *beta = ir_div(g, next, rr);
   Node *direction = ir_add(g, r, ir_mul(g, ir_fill(g, beta, d->type), d));
-  Node *go = ir_and(g, ir_not(g, flat), and_positive(g, next, storage_read(g, v->limit)));
+  Node *more = and_positive(g, next, storage_read(g, v->limit));
+  Node *go = ir_and(g, ir_not(g, flat), more);
   func_result(p, f, x, s->x, NULL);
   func_result(p, f, r, v->r, NULL);
   func_result(p, f, direction, s->in, NULL);
@@ -128,8 +130,10 @@ static Func *cg_round(Program *p, System *s, const Cg *v) {
 static void expand_cg(Seq *q, System *s) {
   Program *p = q->p;
   DType t = s->x->type.dtype;
-  Cg v = {vector(p, s, "r"), scalar(p, s, "rr", t), scalar(p, s, "limit", t),
-          scalar(p, s, "go", DT_BOOL)};
+  Cg v = {.r = vector(p, s, "r")};
+  v.rr = scalar(p, s, "rr", t);
+  v.limit = scalar(p, s, "limit", t);
+  v.go = scalar(p, s, "go", DT_BOOL);
   Seq body = seq_new(p);
   push_call(&body, s->apply);
   push_call(&body, cg_round(p, s, &v));
@@ -166,7 +170,8 @@ static void neumann_term(Program *p, Func *f, System *s, const Neumann *v, Node 
 
 static void expand_neumann(Seq *q, System *s) {
   Program *p = q->p;
-  Neumann v = {scalar(p, s, "term", DT_I32), scalar(p, s, "go", DT_BOOL)};
+  Neumann v = {.term = scalar(p, s, "term", DT_I32)};
+  v.go = scalar(p, s, "go", DT_BOOL);
   Func *start = program_func(p, ROLE_SOLVE, "%s.start", s->name);
   Node *one = ir_const(start->graph, v.term->type, 1);
   neumann_term(p, start, s, &v, NULL, storage_read(start->graph, s->rhs), one);
