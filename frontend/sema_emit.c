@@ -153,6 +153,8 @@ static void emit_level_storages(Sema *s, Program *p, SLevel *l) {
   ir->steps = *settings(s, p, &l->steps, 1, arena_printf(s->arena, "%s.", l->name));
   if (l->counted)
     ir->count = program_storage(p, ST_COUNTER, type_scalar(DT_I32), "%s.count", l->name);
+  if (l->fresh)
+    ir->restarts = program_storage(p, ST_COUNTER, type_scalar(DT_I32), "%s.restarts", l->name);
 }
 
 static void emit_edges(Sema *s, Program *p, SLevel *l) {

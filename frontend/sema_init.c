@@ -92,7 +92,6 @@ static double fan_std(SType t, Scheme k) {
 static Value draw(Sema *s, SVar *v, Scheme k, const double *x) {
   Ops *o = &s->ops;
   bool uniform = k == UNIFORM || k == HE_UNIFORM || k == GLOROT_UNIFORM;
-  o->counter = NULL;
   Value r = v_random(o, v->type, uniform ? RANDOM_UNIFORM : RANDOM_NORMAL);
   if (k == NORMAL) return v_scale(o, r, x[0]);
   if (k == UNIFORM) return v_offset(o, v_scale(o, r, x[1] - x[0]), x[0]);

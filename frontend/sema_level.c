@@ -24,8 +24,9 @@ static void not_offered(Sema *s, Span at, const char *what, const char *help) {
 
 /* Names that the compiler and the files of a run give to parts of every level. */
 static bool reserved(const char *name) {
-  static const char *const list[] = {"loss", "optimizer", "steps",    "count",  "via",   "init",
-                                     "grad", "objective", "gradient", "update", "state", "adjoint"};
+  static const char *const list[] = {"loss",  "optimizer", "steps",     "count",    "via",
+                                     "init",  "grad",      "objective", "gradient", "update",
+                                     "state", "adjoint",   "restart",   "restarts", "started"};
   for (size_t i = 0; i < sizeof list / sizeof *list; i++)
     if (!strcmp(name, list[i])) return true;
   return false;
@@ -129,17 +130,29 @@ static void read_optimizer(Sema *s, SLevel *l, AstItem *it) {
   diag_note(s->diags, d, "there are %s", text);
 }
 
+/* restart = warm | fresh: where the level goes on after a step of the level above. */
+static void read_restart(Sema *s, SLevel *l, AstItem *it) {
+  const char *word = it->value->kind == EX_NAME ? it->value->text : "";
+  if (!strcmp(word, "fresh")) l->fresh = it;
+  if (!strcmp(word, "fresh") || !strcmp(word, "warm")) return;
+  Diag *d = diag_error(s->diags, it->value->span, "E0525", "`restart` is `warm` or `fresh`");
+  diag_note(s->diags, d,
+            "warm (the default) goes on from where the level was, fresh draws initial values anew");
+}
+
 static void read_setting(Sema *s, SLevel *l, AstItem *it) {
-  static const char *const known[] = {"optimizer", "steps"};
-  static const char *const later[] = {"stop", "restart", "init", "freeze"};
+  static const char *const known[] = {"optimizer", "steps", "restart"};
+  static const char *const later[] = {"stop", "init", "freeze"};
   if (!it->name || !it->value) return;
   if (!strcmp(it->name, "optimizer")) {
     read_optimizer(s, l, it);
   } else if (!strcmp(it->name, "steps")) {
     l->steps_item = it;
     setting_value(s, it->value, &steps_info, &l->steps);
+  } else if (!strcmp(it->name, "restart")) {
+    read_restart(s, l, it);
   } else {
-    setting_unknown(s, it, "a level", known, 2, later, 4);
+    setting_unknown(s, it, "a level", known, 3, later, 3);
   }
 }
 
@@ -327,4 +340,11 @@ void sema_levels(Sema *s) {
   }
   for (int i = 0; i < s->nlevel; i++) s->level[i]->visit = NOT_CHECKED;
   for (int i = 0; i < s->nlevel; i++) close_below(s->level[i], s->nlevel);
+  for (int i = 0; i < s->nlevel; i++) {
+    bool above = !s->level[i]->fresh;
+    for (int k = 0; k < s->nlevel; k++) above = above || s->level[k]->below[i];
+    if (!above)
+      diag_error(s->diags, s->level[i]->fresh->name_span, "E0333",
+                 "no level stands above `%s`, so nothing restarts it", s->level[i]->name);
+  }
 }

@@ -65,6 +65,7 @@ static void lower_vars(Sema *s, SLevel *l) {
   l->init = graph_new(s->arena);
   for (int i = 0; i < l->nvar; i++) {
     enter(s, l, l->init);
+    s->ops.counter = l->fresh ? arena_printf(s->arena, "%s.restarts", l->name) : NULL;
     if (!l->var[i].bad) l->var[i].init = sema_initial(s, &l->var[i]).node;
   }
 }

@@ -94,6 +94,7 @@ struct SLevel {
   bool *below; /* by number: this level stands above that one */
   Progress visit;
   bool reached, counted; /* counted: something reads its step counter */
+  AstItem *fresh;        /* restart = fresh */
   Graph *init, *graph;
   Node *objective;
   Level *ir;

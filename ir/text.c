@@ -311,6 +311,9 @@ static void put_level(Out *o, const Level *l) {
   for (int i = 0; l->state && i < l->optimizer->nstate; i++)
     put_storage_item(o, "state", l->state[i]);
   put_storage_item(o, "count", l->count);
+  put_storage_item(o, "restarts", l->restarts);
+  put_storage_item(o, "started", l->started);
+  put_func_item(o, "restart", l->restart);
   put_func_item(o, "gradient", l->gradient);
   put_func_item(o, "update", l->update);
   put_text(o, "}\n");

@@ -460,6 +460,12 @@ static void parse_level(Parser *q) {
       l->grad = storage(q);
     else if (accept_word(q, "count"))
       l->count = storage(q);
+    else if (accept_word(q, "restarts"))
+      l->restarts = storage(q);
+    else if (accept_word(q, "started"))
+      l->started = storage(q);
+    else if (accept_word(q, "restart"))
+      l->restart = func(q);
     else if (accept_word(q, "gradient"))
       l->gradient = func(q);
     else if (accept_word(q, "update"))

@@ -145,6 +145,7 @@ static void check_level(Verifier *v, const Level *l) {
   if (!type_eq(l->grad->type, l->flat->type))
     fail(v, "`%s` is no gradient of `%s`", l->grad->name, l->flat->name);
   check_scalar(v, l->count, DT_I32, "counter");
+  if (l->restarts && (!l->started || !l->restart)) fail(v, "level `%s` has no restart", l->name);
 }
 
 static void check_system(Verifier *v, const System *s) {

@@ -78,6 +78,8 @@ static void emit_update(Program *p, Level *level) {
   Node *setting[MAX_SETTINGS], *state[MAX_STATE], *next[MAX_STATE];
   if (!level->count)
     level->count = program_storage(p, ST_COUNTER, type_scalar(DT_I32), "%s.count", level->name);
+  if (level->restarts)
+    level->started = program_storage(p, ST_COUNTER, type_scalar(DT_I32), "%s.started", level->name);
   level->state = arena_array(p->arena, Storage *, opt->nstate);
   for (int i = 0; i < opt->nstate; i++) {
     level->state[i] =
@@ -86,15 +88,34 @@ static void emit_update(Program *p, Level *level) {
     state[i] = storage_read(g, level->state[i]);
   }
   for (int i = 0; i < opt->nsetting; i++) setting[i] = storage_read(g, level->setting[i].storage);
-  Node *count = storage_read(g, level->count);
-  Node *step = ir_add(g, count, ir_num(g, count, 1));
+  Node *count = storage_read(g, level->count), *one = ir_num(g, count, 1);
+  Node *next_count = ir_add(g, count, one), *step = next_count;
+  if (level->restarts) step = ir_sub(g, next_count, storage_read(g, level->started));
   Node *z = opt->update(g, storage_read(g, level->flat), storage_read(g, level->grad), state,
                         setting, ir_cast(g, step, level->flat->type.dtype), next);
   Node *lo = bounds(p, g, level, false), *hi = bounds(p, g, level, true);
   if (lo) z = ir_min(g, ir_max(g, z, lo), hi);
   func_result(p, f, z, level->flat, NULL);
   for (int i = 0; i < opt->nstate; i++) func_result(p, f, next[i], level->state[i], NULL);
-  func_result(p, f, step, level->count, NULL);
+  func_result(p, f, next_count, level->count, NULL);
+}
+
+/* restart = fresh: init with the next number of restarts, optimizer states of zero, steps that
+ * count anew. */
+static void emit_restart(Program *p, Level *level) {
+  Func *f = level->restart = program_func(p, ROLE_INIT, "%s.restart", level->name);
+  Graph *g = f->graph;
+  Node *now = storage_read(g, level->restarts), *next = ir_add(g, now, ir_num(g, now, 1));
+  Node *old = storage_read(level->init->graph, level->restarts);
+  for (int i = 0; i < level->init->nresult; i++) {
+    Node *value;
+    ir_subst(g, &level->init->result[i], 1, &old, &next, 1, &value);
+    func_result(p, f, value, level->init->dest[i], NULL);
+  }
+  for (int i = 0; i < level->optimizer->nstate; i++)
+    func_result(p, f, ir_const(g, level->state[i]->type, 0), level->state[i], NULL);
+  func_result(p, f, storage_read(g, level->count), level->started, NULL);
+  func_result(p, f, next, level->restarts, NULL);
 }
 
 /* ---- systems */
@@ -303,6 +324,9 @@ static void rewrite(Program *p, Stmt **at) {
     Stmt *first, **tail;
     tail = gradient_statements(p, s->level, &first);
     tail = push_call(p, s->level->update, tail);
+    for (int e = 0; e < s->level->nedge; e++)
+      if (s->level->edge[e].lower->restart)
+        tail = push_call(p, s->level->edge[e].lower->restart, tail);
     *tail = s->next;
     *at = first;
     at = tail;
@@ -317,6 +341,7 @@ bool pass_differentiate(Program *p) {
     Adjoint *l = &c.adjoint[k];
     emit_gradient(p, &c, l);
     emit_update(p, l->level);
+    if (l->level->restarts) emit_restart(p, l->level);
     l->level->system = arena_array(p->arena, System *, l->ncomponent);
     for (int i = 0; i < l->ncomponent; i++) ok = emit_system(p, &c, l, i) && ok;
   }
