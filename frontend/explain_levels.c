@@ -278,22 +278,6 @@ const Explanation explain_levels[] = {
      "  steps = 10;\n"
      "}\n"
      "run main of fit { seed = 0; }\n"},
-    {"E0333", "nothing restarts the level",
-     "`restart = fresh` draws initial values anew after each step of the level above. No level\n"
-     "has an `argmin` edge to this one.\n",
-     "level fit {\n"
-     "  var w : f32[3] = 0;\n"
-     "  minimize sum((w - 1)^2);\n"
-     "  optimizer = sgd(lr = 0.1);\n"
-     "  restart = fresh;\n"
-     "}\n"
-     "run main of fit { seed = 0; }\n",
-     "level fit {\n"
-     "  var w : f32[3] = 0;\n"
-     "  minimize sum((w - 1)^2);\n"
-     "  optimizer = sgd(lr = 0.1);\n"
-     "}\n"
-     "run main of fit { seed = 0; }\n"},
     {"E0332", "a run does not reach what it reads",
      "A run holds its level and those below it. A level of it reads a variable of a\n"
      "level above, which this run does not have.\n",
@@ -321,6 +305,22 @@ const Explanation explain_levels[] = {
      "  optimizer = sgd(lr = 0.1);\n"
      "}\n"
      "run main of tune { seed = 0; }\n"},
+    {"E0333", "nothing restarts the level",
+     "`restart = fresh` draws initial values anew after each step of the level above. No level\n"
+     "has an `argmin` edge to this one.\n",
+     "level fit {\n"
+     "  var w : f32[3] = 0;\n"
+     "  minimize sum((w - 1)^2);\n"
+     "  optimizer = sgd(lr = 0.1);\n"
+     "  restart = fresh;\n"
+     "}\n"
+     "run main of fit { seed = 0; }\n",
+     "level fit {\n"
+     "  var w : f32[3] = 0;\n"
+     "  minimize sum((w - 1)^2);\n"
+     "  optimizer = sgd(lr = 0.1);\n"
+     "}\n"
+     "run main of fit { seed = 0; }\n"},
     {"E0340", "--set of an unknown name",
      "`--set NAME=VALUE` changes a dim, a const or a setting such as\n"
      "`tune.optimizer.lr`.\n",
