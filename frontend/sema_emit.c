@@ -64,8 +64,11 @@ static Storage *setting_storage(Sema *s, Program *p, const SSetting *set, const 
 
 static Setting *settings(Sema *s, Program *p, const SSetting *set, int n, const char *prefix) {
   Setting *out = arena_array(s->arena, Setting, n);
-  for (int i = 0; i < n; i++)
-    out[i] = (Setting){set[i].info, setting_storage(s, p, &set[i], prefix)};
+  for (int i = 0; i < n; i++) {
+    const char *name = arena_printf(s->arena, "%s%s", prefix, set[i].info->name);
+    bool off = set[i].info->optional && !set[i].given && !sema_set_value(s, name);
+    out[i] = (Setting){set[i].info, off ? NULL : setting_storage(s, p, &set[i], prefix)};
+  }
   return out;
 }
 

@@ -8,11 +8,23 @@
 /* A scalar setting over a whole vector. */
 static Node *over(Graph *g, Node *scalar, Node *like) { return ir_fill(g, scalar, like->type); }
 
+/* The gradient that an update sees: scaled to a norm of at most `clip`, then decay z added (L2);
+   either may be NULL. */
+static Node *prepare(Graph *g, Node *z, Node *grad, Node *decay, Node *clip) {
+  if (clip) {
+    Node *norm = ir_sqrt(g, ir_dot(g, grad, grad));
+    Node *scale = ir_select(g, ir_lt(g, clip, norm), ir_div(g, clip, norm), ir_num(g, norm, 1));
+    grad = ir_mul(g, grad, over(g, scale, z));
+  }
+  return decay ? ir_add(g, grad, ir_mul(g, over(g, decay, z), z)) : grad;
+}
+
 /* SGD with heavy-ball momentum (Polyak 1964, in the form of Sutskever et al. 2013 without
    dampening): v' = momentum v + grad, z' = z - lr v'. */
 static Node *update_sgd(Graph *g, Node *z, Node *grad, Node *const *state, Node *const *setting,
                         Node *step, Node **next) {
   (void)step;
+  grad = prepare(g, z, grad, setting[2], setting[3]);
   Node *v = ir_add(g, ir_mul(g, over(g, setting[1], z), state[0]), grad);
   next[0] = v;
   return ir_sub(g, z, ir_mul(g, over(g, setting[0], z), v));
@@ -24,6 +36,7 @@ static Node *update_sgd(Graph *g, Node *z, Node *grad, Node *const *state, Node 
 static Node *update_nesterov(Graph *g, Node *z, Node *grad, Node *const *state,
                              Node *const *setting, Node *step, Node **next) {
   (void)step;
+  grad = prepare(g, z, grad, setting[2], setting[3]);
   Node *momentum = over(g, setting[1], z);
   Node *v = ir_add(g, ir_mul(g, momentum, state[0]), grad);
   Node *ahead = ir_add(g, grad, ir_mul(g, momentum, v));
@@ -33,8 +46,8 @@ static Node *update_nesterov(Graph *g, Node *z, Node *grad, Node *const *state,
 
 /* Adam (Kingma and Ba 2015, algorithm 1): m' = b1 m + (1 - b1) grad, v' = b2 v + (1 - b2) grad^2,
    z' = z - lr (m' / (1 - b1^t)) / (sqrt(v' / (1 - b2^t)) + eps). */
-static Node *update_adam(Graph *g, Node *z, Node *grad, Node *const *state, Node *const *setting,
-                         Node *step, Node **next) {
+static Node *adam_step(Graph *g, Node *z, Node *grad, Node *const *state, Node *const *setting,
+                       Node *step, Node **next) {
   Node *lr = setting[0], *b1 = setting[1], *b2 = setting[2], *eps = setting[3];
   Node *one = ir_num(g, b1, 1);
   Node *fresh = ir_mul(g, over(g, ir_sub(g, one, b1), z), grad);
@@ -51,35 +64,54 @@ static Node *update_adam(Graph *g, Node *z, Node *grad, Node *const *state, Node
   return ir_sub(g, z, ir_div(g, ir_mul(g, over(g, c1, z), m), scale));
 }
 
+static Node *update_adam(Graph *g, Node *z, Node *grad, Node *const *state, Node *const *setting,
+                         Node *step, Node **next) {
+  grad = prepare(g, z, grad, setting[4], setting[5]);
+  return adam_step(g, z, grad, state, setting, step, next);
+}
+
 /* AdamW (Loshchilov and Hutter 2019): Adam's step, and z shrinks by lr decay z. */
 static Node *update_adamw(Graph *g, Node *z, Node *grad, Node *const *state, Node *const *setting,
                           Node *step, Node **next) {
-  Node *moved = update_adam(g, z, grad, state, setting, step, next);
+  grad = prepare(g, z, grad, NULL, setting[5]);
+  Node *moved = adam_step(g, z, grad, state, setting, step, next);
   Node *rate = over(g, ir_mul(g, setting[0], setting[4]), z);
   return ir_sub(g, moved, ir_mul(g, rate, z));
 }
 
+/* clang-format off */
+#define DECAY {"decay", DT_F32, false, 0, 0, INFINITY, "L2: decay z is added to the gradient", true}
+#define CLIP {"clip", DT_F32, false, 0, 0, INFINITY, "largest norm of a gradient", true}
+/* clang-format on */
+
 static const SettingInfo sgd_settings[] = {
-    {"lr", DT_F32, true, 0, 0, INFINITY, "step size"},
-    {"momentum", DT_F32, false, 0, 0, 1, "share of the last step that is kept"},
+    {"lr", DT_F32, true, 0, 0, INFINITY, "step size", false},
+    {"momentum", DT_F32, false, 0, 0, 1, "share of the last step that is kept", false},
+    DECAY,
+    CLIP,
 };
 static const SettingInfo nesterov_settings[] = {
-    {"lr", DT_F32, true, 0, 0, INFINITY, "step size"},
-    {"momentum", DT_F32, false, 0.9, 0, 1, "share of the last step that is kept"},
+    {"lr", DT_F32, true, 0, 0, INFINITY, "step size", false},
+    {"momentum", DT_F32, false, 0.9, 0, 1, "share of the last step that is kept", false},
+    DECAY,
+    CLIP,
 };
 static const SettingInfo adam_settings[] = {
-    {"lr", DT_F32, false, 1e-3, 0, INFINITY, "step size"},
-    {"beta1", DT_F32, false, 0.9, 0, 1, "decay of the gradient's mean"},
-    {"beta2", DT_F32, false, 0.999, 0, 1, "decay of the squared gradient's mean"},
-    {"eps", DT_F32, false, 1e-8, 0, INFINITY, "added to the root"},
+    {"lr", DT_F32, false, 1e-3, 0, INFINITY, "step size", false},
+    {"beta1", DT_F32, false, 0.9, 0, 1, "decay of the gradient's mean", false},
+    {"beta2", DT_F32, false, 0.999, 0, 1, "decay of the squared gradient's mean", false},
+    {"eps", DT_F32, false, 1e-8, 0, INFINITY, "added to the root", false},
+    DECAY,
+    CLIP,
 };
 
 static const SettingInfo adamw_settings[] = {
-    {"lr", DT_F32, false, 1e-3, 0, INFINITY, "step size"},
-    {"beta1", DT_F32, false, 0.9, 0, 1, "decay of the gradient's mean"},
-    {"beta2", DT_F32, false, 0.999, 0, 1, "decay of the squared gradient's mean"},
-    {"eps", DT_F32, false, 1e-8, 0, INFINITY, "added to the root"},
-    {"decay", DT_F32, false, 0.01, 0, INFINITY, "share of the variables lost, times lr"},
+    {"lr", DT_F32, false, 1e-3, 0, INFINITY, "step size", false},
+    {"beta1", DT_F32, false, 0.9, 0, 1, "decay of the gradient's mean", false},
+    {"beta2", DT_F32, false, 0.999, 0, 1, "decay of the squared gradient's mean", false},
+    {"eps", DT_F32, false, 1e-8, 0, INFINITY, "added to the root", false},
+    {"decay", DT_F32, false, 0.01, 0, INFINITY, "share of the variables lost, times lr", false},
+    CLIP,
 };
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof *(a)))
@@ -116,19 +148,19 @@ static const OptimizerInfo optimizers[] = {
 };
 
 static const SettingInfo cg_settings[] = {
-    {"iters", DT_I32, false, 20, 1, 1e6, "most iterations"},
-    {"tol", DT_F32, false, 0, 0, 1,
-     "stop when the residual is below tol times the right-hand side"},
-    {"damping", DT_F32, false, 0, 0, INFINITY, "added to the Hessian's diagonal"},
+    {"iters", DT_I32, false, 20, 1, 1e6, "most iterations", false},
+    {"tol", DT_F32, false, 0, 0, 1, "stop when the residual is below tol times the right-hand side",
+     false},
+    {"damping", DT_F32, false, 0, 0, INFINITY, "added to the Hessian's diagonal", false},
 };
 
 static const SettingInfo neumann_settings[] = {
-    {"terms", DT_I32, false, 5, 1, 1e6, "terms of the series"},
+    {"terms", DT_I32, false, 5, 1, 1e6, "terms of the series", false},
     {"alpha", DT_F32, true, 0, 0, INFINITY,
-     "step of a sweep: below 2 over the Hessian's largest eigenvalue"},
+     "step of a sweep: below 2 over the Hessian's largest eigenvalue", false},
 };
 static const SettingInfo identity_settings[] = {
-    {"scale", DT_F32, false, 1, 0, INFINITY, "stands for the inverse of the Hessian"},
+    {"scale", DT_F32, false, 1, 0, INFINITY, "stands for the inverse of the Hessian", false},
 };
 
 static const MethodInfo methods[] = {
@@ -142,7 +174,7 @@ static const MethodInfo methods[] = {
 };
 
 const SettingInfo steps_info = {
-    "steps", DT_I32, false, 1, 1, 2e9, "steps for each step of the level above"};
+    "steps", DT_I32, false, 1, 1, 2e9, "steps for each step of the level above", false};
 
 int optimizer_count(void) { return COUNT(optimizers); }
 const OptimizerInfo *optimizer_at(int i) { return &optimizers[i]; }

@@ -11,6 +11,7 @@ typedef struct SettingInfo {
   bool required;
   double value, lo, hi; /* default; inclusive limits */
   const char *doc;
+  bool optional; /* off unless given: then the setting has no storage, and the update map gets NULL */
 } SettingInfo;
 
 enum { MAX_SETTINGS = 8, MAX_STATE = 4 };
@@ -21,7 +22,7 @@ typedef struct OptimizerInfo {
   const SettingInfo *setting;
   const char *state_name[MAX_STATE];
   /* The update map, written once: from variables z, their gradient, the state vectors (all flat,
-     f[P]), the settings (scalars) and the 1-based step number (float scalar) to the new variables
+     f[P]), the settings (scalars; NULL: optional and not given) and the 1-based step number (float scalar) to the new variables
      (returned) and states (next[]). Formula at the definition. */
   Node *(*update)(Graph *g, Node *z, Node *grad, Node *const *state, Node *const *setting,
                   Node *step, Node **next);

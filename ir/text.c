@@ -278,8 +278,9 @@ static void put_storage_item(Out *o, const char *word, const Storage *s) {
 static void put_settings(Out *o, const char *name, const Setting *s, int n) {
   put_name(o, name);
   put_text(o, "(");
-  for (int i = 0; i < n; i++) {
-    if (i) put_text(o, ", ");
+  for (int i = 0, some = 0; i < n; i++) {
+    if (!s[i].storage) continue;
+    if (some++) put_text(o, ", ");
     put_name(o, s[i].info->name);
     put_text(o, " = ");
     put_name(o, s[i].storage->name);

@@ -395,10 +395,21 @@ static Setting *parse_settings(Parser *q, const SettingInfo *info, int n) {
   Setting *s = arena_array(q->arena, Setting, n);
   expect(q, "(");
   for (int i = 0; i < n; i++) {
-    if (i) expect(q, ",");
-    expect_word(q, info[i].name);
+    s[i] = (Setting){&info[i], NULL};
+    if (q->at->kind != TEXT_NAME || strcmp(q->at->text, info[i].name)) {
+      if (!info[i].optional)
+        fail(q, "E0601", "expected `%s`, found `%s`", info[i].name, q->at->text);
+      continue;
+    }
+    q->at++;
     expect(q, "=");
-    s[i] = (Setting){&info[i], storage(q)};
+    s[i].storage = storage(q);
+    if (!accept(q, ",")) {
+      for (i++; i < n; i++) {
+        if (!info[i].optional) fail(q, "E0601", "the setting `%s` is missing", info[i].name);
+        s[i] = (Setting){&info[i], NULL};
+      }
+    }
   }
   expect(q, ")");
   return s;

@@ -114,6 +114,8 @@ static bool reaches(const Level *from, const Level *to, int depth) {
 
 static void check_settings(Verifier *v, const Setting *s, int n) {
   for (int i = 0; i < n; i++) {
+    if (!s[i].storage && !s[i].info->optional)
+      fail(v, "the setting `%s` is missing", s[i].info->name);
     if (s[i].info->dtype == DT_I32)
       check_scalar(v, s[i].storage, DT_I32, "setting");
     else

@@ -87,7 +87,10 @@ static void emit_update(Program *p, Level *level) {
                         arena_printf(p->arena, "state.%s", opt->state_name[i]));
     state[i] = storage_read(g, level->state[i]);
   }
-  for (int i = 0; i < opt->nsetting; i++) setting[i] = storage_read(g, level->setting[i].storage);
+  for (int i = 0; i < opt->nsetting; i++) {
+    const Storage *given = level->setting[i].storage;
+    setting[i] = given ? storage_read(g, given) : NULL;
+  }
   Node *count = storage_read(g, level->count), *one = ir_num(g, count, 1);
   Node *next_count = ir_add(g, count, one), *step = next_count;
   if (level->restarts) step = ir_sub(g, next_count, storage_read(g, level->started));

@@ -49,6 +49,8 @@ Level *build_level(Build *b, const char *name, int64_t n, const double *start, d
   l->setting = arena_array(b->arena, Setting, l->optimizer->nsetting);
   for (int i = 0; i < l->optimizer->nsetting; i++) {
     const SettingInfo *info = &l->optimizer->setting[i];
+    l->setting[i].info = info;
+    if (info->optional) continue;
     l->setting[i] = setting(b, info, strcmp(info->name, "lr") ? info->value : lr,
                             arena_printf(b->arena, "%s.optimizer.%s", name, info->name));
   }

@@ -1,6 +1,7 @@
 /* Update maps of optimizers against their formulas in plain C, over several steps. */
 #include <math.h>
 #include <setjmp.h>
+#include <stdbool.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,8 +31,9 @@ static void gradient(const double *z, double *g) {
   for (int k = 0; k < N; k++) g[k] = (k + 1) * (z[k] - 1);
 }
 
-/* STEPS steps of the optimizer with its default settings, but for lr = 0.05; z is left in z. */
-static void run(const char *name, double *z) {
+/* STEPS steps of the optimizer with its default settings, but for lr = 0.05; z is left in z.
+   decay, clip: 0 is off. */
+static void run(const char *name, double decay, double clip, double *z) {
   const OptimizerInfo *o = optimizer_find(name);
   assert_non_null(o);
   Arena *a = arena_new();
@@ -41,8 +43,10 @@ static void run(const char *name, double *z) {
   Node *state[MAX_STATE], *setting[MAX_SETTINGS], *out[MAX_STATE + 1];
   for (int i = 0; i < o->nstate; i++) state[i] = ir_param(g, arena_printf(a, "s%d", i), vector);
   for (int i = 0; i < o->nsetting; i++) {
-    setting[i] = ir_param(g, arena_printf(a, "h%d", i), scalar);
+    bool on = !o->setting[i].optional || (strcmp(o->setting[i].name, "clip") ? decay : clip) > 0;
+    setting[i] = on ? ir_param(g, arena_printf(a, "h%d", i), scalar) : NULL;
     w.setting[i][0] = strcmp(o->setting[i].name, "lr") ? o->setting[i].value : .05;
+    if (o->setting[i].optional) w.setting[i][0] = strcmp(o->setting[i].name, "clip") ? decay : clip;
     if (!strcmp(o->setting[i].name, "momentum")) w.setting[i][0] = .9;
   }
   out[0] = o->update(g, ir_param(g, "z", vector), ir_param(g, "g", vector), state, setting,
@@ -59,42 +63,56 @@ static void run(const char *name, double *z) {
   arena_free(a);
 }
 
-static void expect(const char *name, const double *want) {
+static void expect(const char *name, double decay, double clip, const double *want) {
   double z[N];
-  run(name, z);
+  run(name, decay, clip, z);
   for (int k = 0; k < N; k++)
     if (!(fabs(z[k] - want[k]) <= 1e-13)) fail_msg("%s: %.17g, not %.17g", name, z[k], want[k]);
 }
 
+/* The gradient after clipping and L2 decay. */
+static void prepared(const double *z, double decay, double clip, double *g) {
+  double norm = 0;
+  gradient(z, g);
+  for (int k = 0; k < N; k++) norm += g[k] * g[k];
+  norm = sqrt(norm);
+  for (int k = 0; k < N; k++)
+    g[k] = g[k] * (clip > 0 && norm > clip ? clip / norm : 1) + decay * z[k];
+}
+
 static void momentum(void **state) {
   (void)state;
-  for (int nesterov = 0; nesterov < 2; nesterov++) {
+  for (int variant = 0; variant < 8; variant++) {
+    int nesterov = variant & 1;
+    double decay = variant & 2 ? .1 : 0, clip = variant & 4 ? 1.5 : 0;
     double z[N] = {3, -2, .5}, v[N] = {0}, g[N];
     for (int t = 0; t < STEPS; t++) {
-      gradient(z, g);
+      prepared(z, decay, clip, g);
       for (int k = 0; k < N; k++) {
         v[k] = .9 * v[k] + g[k];
         z[k] -= .05 * (nesterov ? g[k] + .9 * v[k] : v[k]);
       }
     }
-    expect(nesterov ? "nesterov" : "sgd", z);
+    expect(nesterov ? "nesterov" : "sgd", decay, clip, z);
   }
 }
 
 static void adam(void **state) {
   (void)state;
-  for (int decay = 0; decay < 2; decay++) {
+  for (int variant = 0; variant < 6; variant++) {
+    bool decoupled = variant % 3 == 0;
+    double l2 = variant % 3 == 1 ? .1 : 0, clip = variant < 3 ? 0 : 1.5;
     double z[N] = {3, -2, .5}, m[N] = {0}, v[N] = {0}, g[N];
     for (int t = 1; t <= STEPS; t++) {
-      gradient(z, g);
+      prepared(z, l2, clip, g);
       for (int k = 0; k < N; k++) {
         m[k] = .9 * m[k] + .1 * g[k];
         v[k] = .999 * v[k] + .001 * g[k] * g[k];
         double step = m[k] / (1 - pow(.9, t)) / (sqrt(v[k] / (1 - pow(.999, t))) + 1e-8);
-        z[k] -= .05 * (step + (decay ? .01 * z[k] : 0));
+        z[k] -= .05 * (step + (decoupled ? .01 * z[k] : 0));
       }
     }
-    expect(decay ? "adamw" : "adam", z);
+    expect(decoupled ? "adamw" : "adam", l2, clip, z);
   }
 }
 
