@@ -157,21 +157,25 @@ static int arrays(Main *m) {
   return n;
 }
 
-static void metrics(Main *m) {
+static int metrics(Main *m) {
   const Program *p = m->u->program;
-  if (p->nmetric) text_add(m->out, "static const MloMetric metrics[] = {\n");
+  int n = 0;
+  for (int i = 0; i < p->nmetric; i++) n += !p->metric[i].output;
+  if (n) text_add(m->out, "static const MloMetric metrics[] = {\n");
   for (int i = 0; i < p->nmetric; i++)
-    text_addf(m->out, "{%s, %s, %lld},\n", quote_or_null(m->u, p->metric[i].name),
-              p->metric[i].value->type.dtype == DT_F64 ? "MLO_F64" : "MLO_F32",
-              (long long)emit_byte(p->metric[i].value));
-  if (p->nmetric) text_add(m->out, "};\n");
+    if (!p->metric[i].output)
+      text_addf(m->out, "{%s, %s, %lld},\n", quote_or_null(m->u, p->metric[i].name),
+                p->metric[i].value->type.dtype == DT_F64 ? "MLO_F64" : "MLO_F32",
+                (long long)emit_byte(p->metric[i].value));
+  if (n) text_add(m->out, "};\n");
+  return n;
 }
 
 static const Storage *top_steps(const Program *p) {
   return p->run.top ? p->run.top->steps.storage : NULL;
 }
 
-static void program(Main *m, int nsetting, int narray) {
+static void program(Main *m, int nsetting, int narray, int nmetric) {
   Unit *u = m->u;
   const Program *p = u->program;
   const CgOptions *o = u->options;
@@ -187,10 +191,10 @@ static void program(Main *m, int nsetting, int narray) {
             dtype_name(p->run.precision));
   text_addf(t, ".arena_bytes = %lld,\n", (long long)p->arena_bytes);
   text_addf(t, ".nsource = %d,\n.nsetting = %d,\n.narray = %d,\n.nmetric = %d,\n", p->nsource,
-            nsetting, narray, p->nmetric);
+            nsetting, narray, nmetric);
   text_addf(t, ".data = %s,\n.setting = %s,\n.array = %s,\n.metric = %s,\n",
             p->nsource ? "sources" : "NULL", nsetting ? "settings" : "NULL",
-            narray ? "arrays" : "NULL", p->nmetric ? "metrics" : "NULL");
+            narray ? "arrays" : "NULL", nmetric ? "metrics" : "NULL");
   text_addf(t, ".seed_offset = %lld,\n.top_steps_offset = %lld,\n",
             (long long)(p->seed ? emit_byte(p->seed) : 0),
             (long long)(steps ? emit_byte(steps) : 0));
@@ -203,8 +207,7 @@ static void program(Main *m, int nsetting, int narray) {
 static void tables(Main *m) {
   sources(m);
   int nsetting = settings(m), narray = arrays(m);
-  metrics(m);
-  program(m, nsetting, narray);
+  program(m, nsetting, narray, metrics(m));
   text_add(m->out, "\nint main(int argc, char **argv) {\n"
                    "return mlo_main(argc, argv, &mlo_program);\n}\n");
 }

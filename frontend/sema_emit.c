@@ -190,13 +190,15 @@ static void emit_metrics(Sema *s, Program *p, SLevel *l) {
   for (int i = 0; i < l->nmetric; i++) {
     const SMetric *m = &l->metric[i];
     const char *name = m->item->name;
-    Storage *st = program_storage(p, ST_OUTPUT, type_scalar(s->ops.flt), "%s", name);
+    bool output = m->item->kind == AST_OUTPUT;
+    Storage *st = program_storage(p, ST_OUTPUT, m->node->type, "%s", name);
     st->span = m->item->span;
-    Func *f = program_func(p, ROLE_METRIC, "metric.%s", name);
+    st->saved = output;
+    Func *f = program_func(p, ROLE_METRIC, "%s.%s", output ? "output" : "metric", name);
     f->graph = m->graph;
     func_result(p, f, m->node, st, NULL);
     func_compact(p, f);
-    Metric metric = {name, st, f};
+    Metric metric = {name, st, f, output};
     VEC_PUSH(s->arena, p->metric, p->nmetric, p->metric_cap, metric);
   }
 }
@@ -236,7 +238,7 @@ Program *sema_emit(Sema *s) {
     if (!l->reached) continue;
     emit_edges(s, p, l);
     emit_functions(p, l);
-    Metric loss = {l->ir->loss->name, l->ir->loss, l->ir->objective};
+    Metric loss = {l->ir->loss->name, l->ir->loss, l->ir->objective, false};
     VEC_PUSH(s->arena, p->metric, p->nmetric, p->metric_cap, loss);
   }
   for (int i = 0; i < s->nlevel; i++)

@@ -227,7 +227,8 @@ static void read_objective(Sema *s, SLevel *l, AstItem *it) {
 
 static void add_metric(Sema *s, SLevel *l, AstItem *it) {
   if (it->on) {
-    not_offered(s, it->on->span, "metrics `on` a source are", "a metric reads its data by name");
+    not_offered(s, it->on->span, "metrics and outputs `on` a source are",
+                "a metric reads its data by name");
     return;
   }
   if (!scope_declare(s, SYM_METRIC, it)) return;
@@ -250,12 +251,10 @@ static void read_item(Sema *s, SLevel *l, AstItem *it) {
   case AST_MINIMIZE:
   case AST_MAXIMIZE: read_objective(s, l, it); break;
   case AST_ARGMIN: read_edge(s, l, it); break;
-  case AST_METRIC: add_metric(s, l, it); break;
+  case AST_METRIC:
+  case AST_OUTPUT: add_metric(s, l, it); break;
   case AST_SETTING: read_setting(s, l, it); break;
   case AST_STATE: not_offered(s, it->name_span, "`state` is", NULL); break;
-  case AST_OUTPUT:
-    not_offered(s, it->name_span, "`output` is", "final.npz holds all variables");
-    break;
   case AST_FOR:
   case AST_IF:
     not_offered(s, it->name_span, "repetition and choice of statements are", NULL);

@@ -61,6 +61,13 @@ static Node *scalar(Sema *s, const AstItem *it, const char *what) {
   return v_cast(o, v, o->flt).node;
 }
 
+/* What an output is: a tensor of any type. */
+static Node *array(Sema *s, const AstItem *it) {
+  Value v = sema_expr(s, it->value);
+  if (v.bad) return NULL;
+  return v.lit ? v_cast(&s->ops, v, s->ops.flt).node : v.node;
+}
+
 static void lower_vars(Sema *s, SLevel *l) {
   l->init = graph_new(s->arena);
   for (int i = 0; i < l->nvar; i++) {
@@ -88,6 +95,7 @@ void sema_lower_level(Sema *s, SLevel *l) {
     SMetric *m = &l->metric[i];
     enter(s, l, graph_new(s->arena));
     m->graph = s->ops.g;
-    if (m->item->value) m->node = scalar(s, m->item, "a metric");
+    if (!m->item->value) continue;
+    m->node = m->item->kind == AST_OUTPUT ? array(s, m->item) : scalar(s, m->item, "a metric");
   }
 }

@@ -162,6 +162,7 @@ typedef struct Metric {
   const char *name; /* "acc" */
   Storage *value;   /* scalar; as f32/f64 */
   Func *func;       /* NULL: written by another function (losses) */
+  bool output;      /* an array of final.npz rather than a number of reports; evaluated with them */
 } Metric;
 
 typedef struct Source {

@@ -343,7 +343,7 @@ static void put_system(Out *o, const System *s) {
 /* ---- run and schedule */
 
 static void put_metric(Out *o, const Metric *m) {
-  put_text(o, "metric ");
+  put_text(o, m->output ? "output " : "metric ");
   put_name(o, m->name);
   put_text(o, " = ");
   put_name(o, m->value->name);

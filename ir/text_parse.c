@@ -534,8 +534,8 @@ static void parse_system(Parser *q) {
 
 /* ---- run and schedule */
 
-static void parse_metric(Parser *q) {
-  Metric m = {.name = name(q)};
+static void parse_metric(Parser *q, bool output) {
+  Metric m = {.name = name(q), .output = output};
   expect(q, "=");
   m.value = storage(q);
   if (accept_word(q, "by")) m.func = func(q);
@@ -646,7 +646,9 @@ static void parse_program(Parser *q) {
     else if (accept_word(q, "system"))
       parse_system(q);
     else if (accept_word(q, "metric"))
-      parse_metric(q);
+      parse_metric(q, false);
+    else if (accept_word(q, "output"))
+      parse_metric(q, true);
     else if (accept_word(q, "run"))
       parse_run(q);
     else if (accept_word(q, "schedule"))

@@ -189,7 +189,8 @@ static void check_run(Verifier *v) {
       if (p->source[i]->field[k]->kind != ST_DATA || p->source[i]->field[k]->base)
         fail(v, "`%s` is no data", p->source[i]->field[k]->name);
   for (int i = 0; i < p->nmetric; i++) {
-    if (p->metric[i].value->type.rank != 0) fail(v, "metric `%s` is no scalar", p->metric[i].name);
+    if (p->metric[i].value->type.rank != 0 && !p->metric[i].output)
+      fail(v, "metric `%s` is no scalar", p->metric[i].name);
     check_known(v, p->metric[i].func);
   }
   check_scalar(v, p->seed, DT_I32, "seed");
