@@ -505,6 +505,62 @@ static void stop_holds_still(void **state) {
   expect(ch, 1, "dense", 2, g, 1e-10);
 }
 
+/* ---- nested programs of 3 to 6 levels, each above all before it, with random reads and
+   third-order terms: every level's dense hypergradient against central differences of the solved
+   program */
+
+static void dag_text(Random *r, int n, char *text, size_t size) {
+  size_t at =
+      (size_t)snprintf(text, size, "dim N, K;\ndata R { file = \"R.npy\"; v : f64[N, K]; }\n");
+  int row = 0;
+  for (int k = 0; k < n; k++) {
+    at += (size_t)snprintf(text + at, size - at, "level l%d {\n  var z : f64[K] = 0.1;\n", k);
+    for (int j = 0; j < k; j++)
+      at += (size_t)snprintf(text + at, size - at, "  argmin l%d via dense();\n", j);
+    at += (size_t)snprintf(text + at, size - at,
+                           "  minimize 2 * sum(z^2) + sum(R.v[%d] * z) + 0.03 * sum(z^4)", row++);
+    for (int j = 0; j < n; j++) {
+      if (j == k || (j != k - 1 && uniform(r) > .7)) continue;
+      at += (size_t)snprintf(text + at, size - at,
+                             "\n    + 0.6 * sum(R.v[%d] * z) * sum(R.v[%d] * l%d.z)", row, row + 1,
+                             j);
+      row += 2;
+      if (j < k)
+        at += (size_t)snprintf(
+            text + at, size - at,
+            "\n    + 0.5 * sum((l%d.z - R.v[%d])^2) + 0.03 * sum(tanh(z)) * sum(l%d.z^2)", j, row++,
+            j);
+    }
+    at += (size_t)snprintf(text + at, size - at, ";\n  optimizer = sgd(lr = 0.05);\n}\n");
+  }
+  snprintf(text + at, size - at, "run main of l%d { seed = 0; precision = f64; }\n", n - 1);
+}
+
+static void nested_levels(void **state) {
+  Chain *ch = *state;
+  for (int n = 3; n <= 6; n++) {
+    static char text[16384];
+    enum { ROWS = 120 };
+    double values[ROWS * 2];
+    Random r = {(uint64_t)n * 1000 + 3};
+    fill(&r, ROWS * 2, values);
+    dag_text(&r, n, text, sizeof text);
+    write_array(ch, "R", ROWS, 2, values);
+    remember(ch, text);
+    check_grad(ch);
+    json_t *levels = json_object_get(ch->result, "levels");
+    assert_int_equal(json_array_size(levels), n - 1);
+    for (int k = 0; k < n - 1; k++) {
+      json_t *level = json_array_get(levels, (size_t)k);
+      json_t *variable = json_array_get(json_object_get(level, "variables"), 0);
+      json_t *dense = json_object_get(variable, "dense_against_differences");
+      double error = json_number_value(json_object_get(dense, "relative_error"));
+      assert_true(json_number_value(json_object_get(level, "residual")) < 1e-12);
+      if (!(error < 1e-7)) fail_msg("%d levels, level %d: relative error %g", n, k + 1, error);
+    }
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(quadratic, setup, teardown),
@@ -515,6 +571,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(third_order, setup, teardown),
       cmocka_unit_test_setup_teardown(box, setup, teardown),
       cmocka_unit_test_setup_teardown(stop_holds_still, setup, teardown),
+      cmocka_unit_test_setup_teardown(nested_levels, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
