@@ -7,11 +7,12 @@
 
 static Value as_float(Ops *o, Call *c, int i) { return v_float(o, v_tensor(o, c->arg[i], o->flt)); }
 
-/* y log p, and 0 where y is 0. */
+/* y log p, and 0 where y is 0 and p is a number. */
 static Value y_log_p(Ops *o, Value y, Value p) {
-  Value some = v_compare(o, OP_ne, y, value_int(o, 0));
-  Value safe = v_select(o, some, p, value_int(o, 1));
-  return v_select(o, some, v_mul(o, y, v_map1(o, OP_log, safe)), value_int(o, 0));
+  Value number = v_compare(o, OP_eq, p, p);
+  Value none = v_logic(o, OP_and, v_compare(o, OP_eq, y, value_int(o, 0)), number);
+  Value log_p = v_map1(o, OP_log, v_select(o, none, value_int(o, 1), p));
+  return v_select(o, none, value_int(o, 0), v_mul(o, y, log_p));
 }
 
 static Value sum_last(Ops *o, Value x) {
@@ -87,7 +88,7 @@ static Value fn_kl(Ops *o, Call *c) {
 /* x / |x| along an axis; |x| is taken to be eps at least. */
 static Value normalize(Ops *o, Value x, int axis, double eps) {
   Value n2 = v_sum(o, v_mul(o, x, x), &axis, 1, true), least = value_float(o, eps * eps);
-  Value safe = v_select(o, v_compare(o, OP_lt, least, n2), n2, least);
+  Value safe = v_select(o, v_compare(o, OP_le, n2, least), least, n2);
   return v_div(o, x, v_map1(o, OP_sqrt, safe));
 }
 

@@ -1,6 +1,6 @@
 /* Built-ins that work element by element. Kinks take the derivative from one side, and branches
    that are not taken are computed at a harmless point, so that they cannot turn 0 times infinity
-   into NaN. */
+   into NaN. A NaN that comes in goes out: conditions are put so that NaN takes the branch of x. */
 #include <math.h>
 
 #include "frontend/builtins.h"
@@ -39,23 +39,24 @@ static Value fn_pow(Ops *o, Call *c) { return v_pow(o, c->arg[0], c->arg[1]); }
 static Value fn_where(Ops *o, Call *c) { return v_select(o, c->arg[0], c->arg[1], c->arg[2]); }
 static Value fn_stop(Ops *o, Call *c) { return v_stop(o, c->arg[0]); }
 
-static Value positive(Ops *o, Value x) { return v_compare(o, OP_lt, value_int(o, 0), x); }
+/* x <= 0; NaN is not. */
+static Value below_0(Ops *o, Value x) { return v_compare(o, OP_le, x, value_int(o, 0)); }
 
 static Value as_float(Ops *o, Call *c, int i) { return v_float(o, v_tensor(o, c->arg[i], o->flt)); }
 
-Value v_relu(Ops *o, Value x) { return v_select(o, positive(o, x), x, value_int(o, 0)); }
+Value v_relu(Ops *o, Value x) { return v_select(o, below_0(o, x), value_int(o, 0), x); }
 
 static Value fn_relu(Ops *o, Call *c) { return v_relu(o, as_float(o, c, 0)); }
 
 static Value fn_leaky_relu(Ops *o, Call *c) {
-  Value x = as_float(o, c, 0);
-  return v_select(o, positive(o, x), x, v_mul(o, x, c->arg[1]));
+  Value x = as_float(o, c, 0), low = v_mul(o, x, c->arg[1]);
+  return v_select(o, below_0(o, x), low, x);
 }
 
 static Value fn_elu(Ops *o, Call *c) {
-  Value x = as_float(o, c, 0), pos = positive(o, x);
-  Value below = v_select(o, pos, value_int(o, 0), x);
-  return v_select(o, pos, x, v_mul(o, v_map1(o, OP_expm1, below), c->arg[1]));
+  Value x = as_float(o, c, 0), below = below_0(o, x);
+  Value e = v_map1(o, OP_expm1, v_select(o, below, x, value_int(o, 0)));
+  return v_select(o, below, v_mul(o, e, c->arg[1]), x);
 }
 
 /* x Phi(x), Phi the normal distribution function (Hendrycks and Gimpel 2016). */
@@ -77,10 +78,17 @@ static Value fn_silu(Ops *o, Call *c) {
   return v_mul(o, x, v_map1(o, OP_sigmoid, x));
 }
 
+/* Where a < b, one of which is the bound; and where the bound is NaN. */
+static Value beyond(Ops *o, Value a, Value b, Value bound) {
+  Value r = v_compare(o, OP_lt, a, b);
+  if (bound.lit || bound.type.dtype == DT_I32) return r;
+  return v_logic(o, OP_or, r, v_compare(o, OP_ne, bound, bound));
+}
+
 static Value fn_clamp(Ops *o, Call *c) {
   Value x = v_tensor(o, c->arg[0], o->flt), lo = c->arg[1], hi = c->arg[2];
-  Value r = v_select(o, v_compare(o, OP_lt, hi, x), hi, x);
-  return v_select(o, v_compare(o, OP_lt, x, lo), lo, r);
+  Value r = v_select(o, beyond(o, hi, x, hi), hi, x);
+  return v_select(o, beyond(o, x, lo, lo), lo, r);
 }
 
 static Value fn_f32(Ops *o, Call *c) { return v_cast(o, c->arg[0], o->flt); }

@@ -35,11 +35,11 @@ Value v_mean_all(Ops *o, Value x) {
   return v_mean(o, x, axes, x.type.rank, false);
 }
 
-/* sqrt(x), and 0 with derivative 0 where x is 0: the root is taken of 1 there. */
+/* sqrt(x), and 0 with derivative 0 where x is 0: the root is taken of 1 there. NaN is not <= 0. */
 Value v_safe_sqrt(Ops *o, Value x) {
-  Value zero = value_int(o, 0), some = v_compare(o, OP_lt, zero, x);
-  Value root = v_map1(o, OP_sqrt, v_select(o, some, x, value_int(o, 1)));
-  return v_select(o, some, root, zero);
+  Value zero = value_int(o, 0), none = v_compare(o, OP_le, x, zero);
+  Value root = v_map1(o, OP_sqrt, v_select(o, none, value_int(o, 1), x));
+  return v_select(o, none, zero, root);
 }
 
 /* x - stop(max x): softmax and its kin do not depend on the shift, so their derivatives are
@@ -107,7 +107,10 @@ static Value extremum(Ops *o, Call *c, Op op) {
       return value_bad();
     }
     Value a = c->arg[0], b = c->arg[1];
-    if (a.lit && b.lit) return op == OP_max ? (a.num > b.num ? a : b) : a.num < b.num ? a : b;
+    if (a.lit && b.lit) {
+      if (a.lit == LIT_FLOAT && isnan(a.num)) return a;
+      return op == OP_max ? (a.num > b.num ? a : b) : a.num < b.num ? a : b;
+    }
     return v_map2(o, op, a, b);
   }
   Axes a = {.x = v_tensor(o, c->arg[0], o->flt)};

@@ -316,6 +316,47 @@ static void test_hostile_points(void **state) {
   }
 }
 
+/* Whether the value at `at` changes when element i moves, near or far. */
+static bool depends(const Program *p, Node *f, const Point *at, int i) {
+  static const double step[] = {1e-3, -1e-3, 1e3, -1e3};
+  double here = value_at(p, f, *at, i, 0);
+  for (int k = 0; k < 4; k++) {
+    double there = value_at(p, f, *at, i, step[k]);
+    if (there != here) return true;
+  }
+  return false;
+}
+
+/* A NaN in any element that the value depends on is seen: no built-in swallows it. Comparisons do,
+   and what chooses by them. */
+static void test_nan_comes_through(void **state) {
+  (void)state;
+  static const char *const choose[] = {"where(", "if ", "argmax(", ">", "==", NULL};
+  int failed = 0;
+  for (int i = 0; i < NCASE; i++) {
+    Arena *a = arena_new();
+    bool chooses = false;
+    for (int k = 0; choose[k]; k++) chooses = chooses || strstr(cases[i].text, choose[k]);
+    Program *p = chooses ? NULL : compile(a, program_text(a, cases[i].text, cases[i].count));
+    Node *f = p ? p->level[0]->objective->result[0] : NULL;
+    Point at = p ? start(p) : (Point){.n = 0};
+    for (int k = 0; k < at.n; k++) {
+      if (!depends(p, f, &at, k) || isnan(value_at(p, f, at, k, NAN))) continue;
+      fprintf(stderr, "%s: element %d is NaN, the value is not\n", cases[i].text, k);
+      failed++;
+    }
+    arena_free(a);
+  }
+  static const char *const bound[] = {"clamp(A, V, 2)", "clamp(A, -2, V)", "max(A, V)", "min(A, V)",
+                                      "bce(Q, 0)",      "kl(0 * P, Q)",    "max(A)",    "min(A, axis = 1)"};
+  static const int count[] = {12, 12, 12, 12, 12, 3, 1, 3};
+  Point nan = {.n = MAX_ELEMENTS};
+  for (int i = 0; i < MAX_ELEMENTS; i++) nan.x[i] = NAN;
+  for (size_t i = 0; i < sizeof bound / sizeof *bound; i++)
+    if (!isnan(objective_of(bound[i], count[i], &nan))) fail_msg("%s hides NaN", bound[i]);
+  assert_int_equal(failed, 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_values_and_derivatives),
@@ -323,6 +364,7 @@ int main(void) {
       cmocka_unit_test(test_reference),
       cmocka_unit_test(test_noise),
       cmocka_unit_test(test_hostile_points),
+      cmocka_unit_test(test_nan_comes_through),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
