@@ -13,7 +13,8 @@ static Node *over(Graph *g, Node *scalar, Node *like) { return ir_fill(g, scalar
 static Node *prepare(Graph *g, Node *z, Node *grad, Node *decay, Node *clip) {
   if (clip) {
     Node *norm = ir_sqrt(g, ir_dot(g, grad, grad));
-    Node *scale = ir_select(g, ir_lt(g, clip, norm), ir_div(g, clip, norm), ir_num(g, norm, 1));
+    Node *one = ir_num(g, norm, 1), *down = ir_div(g, clip, norm);
+    Node *scale = ir_select(g, ir_lt(g, clip, norm), down, one);
     grad = ir_mul(g, grad, over(g, scale, z));
   }
   return decay ? ir_add(g, grad, ir_mul(g, over(g, decay, z), z)) : grad;

@@ -94,8 +94,9 @@ static void emit_update(Program *p, Level *level) {
   Node *count = storage_read(g, level->count), *one = ir_num(g, count, 1);
   Node *next_count = ir_add(g, count, one), *step = next_count;
   if (level->restarts) step = ir_sub(g, next_count, storage_read(g, level->started));
-  Node *z = opt->update(g, storage_read(g, level->flat), storage_read(g, level->grad), state,
-                        setting, ir_cast(g, step, level->flat->type.dtype), next);
+  Node *t = ir_cast(g, step, level->flat->type.dtype);
+  Node *grad = storage_read(g, level->grad), *old = storage_read(g, level->flat);
+  Node *z = opt->update(g, old, grad, state, setting, t, next);
   Node *lo = bounds(p, g, level, false), *hi = bounds(p, g, level, true);
   if (lo) z = ir_min(g, ir_max(g, z, lo), hi);
   func_result(p, f, z, level->flat, NULL);
