@@ -9,16 +9,18 @@ const Explanation explain_data[] = {
      "program; `--data NAME=FILE` names another one. `mloc check` works without files.\n",
      NULL, NULL},
     {"E0402", "a data file cannot be read",
-     "The file is not one of the formats that are read (.npz, .npy, .csv), or it is\n"
-     "damaged.\n",
+     "The file is not one of the formats that are read (.npz, .npy, .csv), or it or an\n"
+     "array in it is damaged. Arrays hold bools, integers or floats: complex numbers,\n"
+     "texts and objects are not read.\n",
      NULL, NULL},
     {"E0411", "an array has another number of axes",
      "The array of that name has more or fewer axes than its field declares.\n", NULL, NULL},
     {"E0412", "a size differs",
      "Data, the program and other data must agree on every size: `N` is one number.\n", NULL, NULL},
     {"E0413", "an array is missing",
-     "The file has no array of the field's name. The message lists those that it has.\n", NULL,
-     NULL},
+     "The file has no array of the field's name. The message lists those that it has.\n"
+     "A .npy file holds one array, so its data source has one field, of any name.\n",
+     NULL, NULL},
     {"E0414", "floats where integers are declared",
      "A field of i32 or bool needs an array of integers.\n", NULL, NULL},
     {"E0415", "an array is empty", "A size is zero: there is nothing to learn from.\n", NULL, NULL},

@@ -113,6 +113,7 @@ static void found(Arena *a, const char *name, const MloProbeArray *from, SemaArr
   to->integral = from->dtype == MLO_BOOL || from->dtype == MLO_I32;
   to->rank = from->rank;
   for (int k = 0; k < from->rank && k < MAX_RANK; k++) to->dim[k] = from->dim[k];
+  to->problem = from->problem ? arena_strdup(a, from->problem) : NULL;
 }
 
 /* Lists for the analysis the arrays that the fields would load, then all others of the file. */

@@ -10,6 +10,7 @@ typedef struct SemaArray {
   bool integral; /* integers or bools; else floats */
   int rank;      /* may exceed MAX_RANK */
   int64_t dim[MAX_RANK];
+  const char *problem; /* why it cannot be loaded, or NULL: the rest may be unknown then */
 } SemaArray;
 
 typedef enum SemaProbe { SEMA_PROBE_OK, SEMA_PROBE_ABSENT, SEMA_PROBE_BAD } SemaProbe;

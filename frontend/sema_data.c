@@ -185,16 +185,39 @@ static void check_dim(Sema *s, const SData *d, const SField *f, const SemaArray 
                (long long)a->dim[i], want.text, (long long)want.value);
 }
 
+/* A .npy file, whose one array has no name, for several fields: said once, at the second. */
+static bool one_for_many(Sema *s, const SData *d, const SField *f) {
+  const char *dot = strrchr(d->path, '.');
+  if (d->nfield < 2 || !dot || strcmp(dot, ".npy")) return false;
+  if (f != &d->field[1]) return true;
+  Diag *g =
+      diag_error(s->diags, f->item->name_span, "E0413",
+                 "a .npy file holds one array, and this is the second field of `%s`", d->path);
+  diag_label(s->diags, g, d->field[0].item->name_span, "the first");
+  diag_help(s->diags, g,
+            "save the arrays in one .npz file, or give each .npy file a data source of its own");
+  return true;
+}
+
+static void no_array(Sema *s, const SData *d, const SField *f) {
+  if (one_for_many(s, d, f)) return;
+  Diag *g =
+      diag_error(s->diags, f->item->name_span, "E0413", "`%s` has no array `%s`", d->path, f->name);
+  const char *list = "";
+  for (int i = 0; i < d->narray && i < 12; i++)
+    list = arena_printf(s->arena, "%s%s`%s`", list, i ? ", " : "", d->array[i].name);
+  diag_note(s->diags, g, "it has %s", d->narray ? list : "none");
+}
+
 static void check_field(Sema *s, const SData *d, SField *f) {
   const SemaArray *a = find_array(d, f->name);
   if (d->probe != SEMA_PROBE_OK) return;
   if (!a) {
-    Diag *g = diag_error(s->diags, f->item->name_span, "E0413", "`%s` has no array `%s`", d->path,
-                         f->name);
-    const char *list = "";
-    for (int i = 0; i < d->narray && i < 12; i++)
-      list = arena_printf(s->arena, "%s%s`%s`", list, i ? ", " : "", d->array[i].name);
-    diag_note(s->diags, g, "it has %s", d->narray ? list : "none");
+    no_array(s, d, f);
+    return;
+  }
+  if (a->problem) {
+    diag_error(s->diags, f->item->name_span, "E0402", "this array cannot be read: %s", a->problem);
     return;
   }
   if (a->rank != f->type.rank) {

@@ -124,6 +124,13 @@ static bool parse_descr(const char *d, RtNpy *a) {
   }
 }
 
+/* How much of the text, at most n bytes, is plain letters: what a message shows of it. */
+static int printable(const char *text, int n) {
+  int k = 0;
+  while (k < n && text[k] >= ' ' && text[k] <= '~') k++;
+  return k;
+}
+
 /* The dictionary's three keys, in any order, each once. */
 static bool parse_dict(const char *text, RtNpy *a, const char *label, RtErr *e) {
   Cursor c = {text};
@@ -160,8 +167,8 @@ static bool parse_dict(const char *text, RtNpy *a, const char *label, RtErr *e) 
   if (!ok || seen != 7 || *c.at)
     return rt_fail(e, RT_DATA,
                    "%s: malformed .npy header: expected the keys descr, fortran_order "
-                   "and shape, found %.80s",
-                   label, text);
+                   "and shape, found `%.*s`",
+                   label, printable(text, 80), text);
   return true;
 }
 

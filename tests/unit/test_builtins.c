@@ -347,8 +347,9 @@ static void test_nan_comes_through(void **state) {
     }
     arena_free(a);
   }
-  static const char *const bound[] = {"clamp(A, V, 2)", "clamp(A, -2, V)", "max(A, V)", "min(A, V)",
-                                      "bce(Q, 0)",      "kl(0 * P, Q)",    "max(A)",    "min(A, axis = 1)"};
+  static const char *const bound[] = {"clamp(A, V, 2)", "clamp(A, -2, V)", "max(A, V)",
+                                      "min(A, V)",      "bce(Q, 0)",       "kl(0 * P, Q)",
+                                      "max(A)",         "min(A, axis = 1)"};
   static const int count[] = {12, 12, 12, 12, 12, 3, 1, 3};
   Point nan = {.n = MAX_ELEMENTS};
   for (int i = 0; i < MAX_ELEMENTS; i++) nan.x[i] = NAN;
