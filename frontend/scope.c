@@ -35,11 +35,12 @@ static void grow(Sema *s) {
 
 /* Says that the name is taken, if it is. */
 static bool clash(Sema *s, const char *name, Span span) {
-  const Symbol *old = scope_find(s, name);
+  Symbol *old = scope_find(s, name);
   if (!old && !builtin_find(name)) return false;
   const char *what = old ? "`%s` is declared twice" : "`%s` is a built-in function";
   Diag *d = diag_error(s->diags, span, "E0102", what, name);
   if (old) diag_label(s->diags, d, old->item->name_span, "%s of that name", scope_kind(old->kind));
+  if (old) old->twice = true;
   diag_help(s->diags, d, "a name means one thing in a program; choose another");
   return true;
 }
@@ -47,11 +48,16 @@ static bool clash(Sema *s, const char *name, Span span) {
 bool scope_free_name(Sema *s, const char *name, Span span) { return !clash(s, name, span); }
 
 Symbol *scope_declare(Sema *s, SymKind kind, AstItem *item) {
+  bool taken = false;
   if (!item->name) return NULL;
   if (kind != SYM_RUN && (!strcmp(item->name, "seed") || !strcmp(item->name, "metric"))) {
     Diag *d = diag_error(s->diags, item->name_span, "E0103", "`%s` is taken", item->name);
     diag_note(s->diags, d, "what a run writes uses this name itself");
-  } else if (clash(s, item->name, item->name_span) && scope_find(s, item->name)) {
+  } else {
+    taken = clash(s, item->name, item->name_span);
+  }
+  if (taken && scope_find(s, item->name)) {
+    s->lost_run = s->lost_run || kind == SYM_RUN;
     return NULL;
   }
   if (2 * s->nsymbol >= (int)s->ntable) grow(s);
@@ -59,6 +65,7 @@ Symbol *scope_declare(Sema *s, SymKind kind, AstItem *item) {
   y->name = item->name;
   y->kind = kind;
   y->item = item;
+  y->twice = taken;
   s->table[slot(s, y->name)] = y;
   VEC_PUSH(s->arena, s->symbol, s->nsymbol, s->symbol_cap, y);
   return y;

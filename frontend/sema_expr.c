@@ -84,6 +84,7 @@ Value sema_const(Sema *s, Symbol *y) {
 }
 
 static Value not_a_value(Sema *s, const AstExpr *e, const Symbol *y) {
+  if (y->twice) return value_bad();
   Diag *d =
       ops_error(&s->ops, e->span, "E0106", "`%s` is %s, not a value", y->name, scope_kind(y->kind));
   if (y->kind == SYM_DATA && y->data && y->data->nfield)
@@ -132,6 +133,7 @@ static Value data_field_value(Sema *s, const AstExpr *e, Symbol *y) {
     return value_bad();
   }
   SField *f = data_field(y->data, e->text);
+  if (!f && y->twice) return value_bad();
   if (!f) {
     const char **names = arena_array(s->arena, const char *, y->data->nfield);
     for (int i = 0; i < y->data->nfield; i++) names[i] = y->data->field[i].name;
@@ -169,6 +171,7 @@ static Value level_field_value(Sema *s, const AstExpr *e, Symbol *y) {
     return value_bad();
   }
   SVar *v = level_var(other, e->text);
+  if (!v && y->twice) return value_bad();
   if (!v) {
     const char **names = arena_array(s->arena, const char *, other->nvar);
     for (int i = 0; i < other->nvar; i++) names[i] = other->var[i].name;
@@ -300,7 +303,8 @@ Value sema_call(Sema *s, const AstExpr *e) {
   if (y && y->kind == SYM_FN) return sema_call_fn(s, y, e);
   if (y && y->kind == SYM_MODULE) return value_bad();
   const Builtin *b = builtin_find(f->text);
-  if (!y && b) return call_builtin(s, b, e);
+  if ((!y || y->twice) && b) return call_builtin(s, b, e);
+  if (y && y->twice) return value_bad();
   if (!y && is_planned(f->text))
     return no_value(s, f, "E0110", arena_printf(s->arena, "`%s` is not offered", f->text));
   Diag *d;

@@ -195,7 +195,7 @@ static void read_edge(Sema *s, SLevel *l, AstItem *it) {
   const Symbol *y = e->kind == EX_NAME ? scope_find(s, e->text) : NULL;
   if (!y || y->kind != SYM_LEVEL || !y->level) {
     s->lost_edge = true;
-    if (y && y->kind == SYM_LEVEL) return;
+    if (y && (y->kind == SYM_LEVEL || y->twice)) return;
     Diag *d = diag_error(s->diags, e->span, "E0321", "`argmin` needs a level here");
     const char **list = arena_array(s->arena, const char *, s->nlevel);
     for (int i = 0; i < s->nlevel; i++) list[i] = s->level[i]->name;

@@ -33,6 +33,7 @@ static Symbol *choose(Sema *s) {
     if (!strcmp(any->name, want)) found = any;
   }
   if (found || (n == 1 && !s->opt->run)) return found ? found : any;
+  if (s->lost_run) return NULL;
   Diag *d = diag_error(s->diags, any ? any->item->name_span : (Span){0, 0}, "E0330",
                        n == 0        ? "the program has no run%s%s"
                        : s->opt->run ? "there is no run `%s`%s"
@@ -116,6 +117,7 @@ static SLevel *top_of(Sema *s, Symbol *run) {
   if (!e || e->kind == EX_ERROR) return NULL;
   Symbol *y = e->kind == EX_NAME ? scope_find(s, e->text) : NULL;
   if (y && y->kind == SYM_LEVEL) return y->level;
+  if (y && y->twice) return NULL;
   const char **names = arena_array(s->arena, const char *, s->nlevel);
   for (int i = 0; i < s->nlevel; i++) names[i] = s->level[i]->name;
   Diag *d = diag_error(s->diags, e->span, "E0331", "a run is `of` a level");

@@ -84,6 +84,7 @@ static bool size_name(Sema *s, const AstExpr *e, SDim *out) {
     return ok;
   }
   if (y && y->kind == SYM_CONST) return size_of_const(s, e, y, out);
+  if (y && y->twice) return false;
   Diag *d = diag_error(s->diags, e->span, y ? "E0222" : "E0101",
                        y ? "`%s` is %s, not a size" : "`%s` is not declared", e->text,
                        y ? scope_kind(y->kind) : "");

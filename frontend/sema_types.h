@@ -106,6 +106,7 @@ typedef struct Symbol {
   AstItem *item;
   Progress progress;
   bool used, needed; /* needed: the chosen run reads it */
+  bool twice;        /* declared again, or a built-in: an error has been said */
   SDim dim;          /* SYM_DIM */
   bool pinned;       /* SYM_DIM: bound by a literal or --set */
   const char *bound_by;
@@ -157,6 +158,7 @@ typedef struct Sema {
   bool complete;  /* all sizes are known */
   bool missing;   /* a data file is absent */
   bool lost_edge; /* an `argmin` could not be read: who may read whom is not known */
+  bool lost_run;  /* the name of a run was taken */
   bool rebake;    /* a const turned out to be baked: analyse again */
   const char **baked;
   int nbaked, baked_cap;
