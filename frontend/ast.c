@@ -72,7 +72,9 @@ static void too_deep(Parse *p, Span s) {
   if (p->too_deep) return;
   p->too_deep = true;
   Diag *g = parse_error(p, s, "E0009", "nested more than %d deep", AST_MAX_DEPTH);
-  diag_help(p->diags, g, "name a part of it with `let`");
+  diag_help(p->diags, g,
+            "name parts of it by `let`; a sum of many terms, which nests one deeper with "
+            "each, may be a sum over an axis: `sum(x)`");
 }
 
 static int height(const AstExpr *e) { return e ? e->depth : 0; }

@@ -196,7 +196,11 @@ void parse_unexpected(Parse *p, Span s, const char *got, const char *const *expe
   }
   Diag *g = parse_error(p, s, "E0005", "unexpected %s, expected %s", describe_got(p, s, got),
                         describe_expected(p, expected, n));
-  if (islower((unsigned char)got[0]) && !one_of(got, soft) && has(expected, n, "NAME"))
+  bool operand = has(expected, n, "INT");
+  if (operand && (!strcmp(got, "if") || !strcmp(got, "not")))
+    diag_help(p->diags, g, "an operand that starts with `%s` stands in parentheses: `(%s ...)`",
+              got, got);
+  else if (islower((unsigned char)got[0]) && !one_of(got, soft) && has(expected, n, "NAME"))
     diag_help(p->diags, g, "`%s` is a reserved word: it cannot be a name", got);
   if (!strcmp(got, "'='") && has(expected, n, "=="))
     diag_help(p->diags, g, "write `==` to compare");

@@ -308,7 +308,9 @@ static int ast_yylex(AST_YYSTYPE *value, AST_YYLTYPE *span, Parse *p) {
 /* Bison calls this when its stack is full; syntax errors go the way below. */
 static void ast_yyerror(AST_YYLTYPE *span, Parse *p, const char *message) {
   (void)message;
-  if (!p->too_deep) parse_error(p, *span, "E0009", "nested too deeply");
+  if (!p->too_deep)
+    diag_help(p->diags, parse_error(p, *span, "E0009", "nested too deeply"),
+              "name parts of it by `let`");
   p->too_deep = true;
 }
 
