@@ -422,7 +422,7 @@ static int call_emit(Compilation *c, int argc, char **argv) {
     code = usage_error("there is no stage `%s`; the stages are:", stage);
     fputs("  ast ir", stderr);
     for (int i = 0; i < pass_count(); i++) fprintf(stderr, " %s", pass_name(i));
-    fputs(" kernels c\n", stderr);
+    fputs(" c\n", stderr);
     return code;
   }
   code = front(c, path);

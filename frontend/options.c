@@ -116,7 +116,20 @@ static void options_of(unsigned command, Options *o, struct poptOption *table) {
   table[n] = (struct poptOption)POPT_TABLEEND;
 }
 
+/* `NAME=VALUE`, for all of a list. */
+static int bad_pairs(char *const *list, const char *option, const char *form) {
+  for (; list && *list; list++) {
+    const char *eq = strchr(*list, '=');
+    if (!eq || eq == *list)
+      return usage_error("--%s %s: write --%s %s", option, *list, option, form);
+  }
+  return 0;
+}
+
 static int bad_choice(const Options *o) {
+  int code = bad_pairs(o->set, "set", "NAME=VALUE");
+  if (code == 0) code = bad_pairs(o->data, "data", "SOURCE=FILE");
+  if (code) return code;
   const char *d = o->diagnostics;
   if (d && strcmp(d, "json") && strcmp(d, "text"))
     return usage_error("--diagnostics is `text` or `json`, not `%s`", d);
