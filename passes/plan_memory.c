@@ -159,14 +159,29 @@ static int range_order(const void *x, const void *y) {
   return a->lo < b->lo ? -1 : a->lo > b->lo;
 }
 
-/* The smallest gap between what clashes that holds the item, above the permanent storages. */
-static int64_t best_gap(const Planner *pl, int item, const int *placed, int n, int64_t base) {
-  Range *r = arena_array(pl->arena, Range, n);
+/* By leader, the leaders of groups that clash with its own: groups_clash both ways, for all at
+ * once. */
+static uint64_t **group_clashes(const Planner *pl) {
+  Live *l = pl->live;
+  uint64_t **group = arena_array(pl->arena, uint64_t *, l->nitem);
+  for (int i = 0; i < l->nitem; i++) group[i] = arena_array(pl->arena, uint64_t, l->words);
+  for (int a = 0; a < l->nitem; a++)
+    for (int i = 0; pl->same[a] == a && i < l->nitem; i++) {
+      if (!bit_get(pl->clash[a], i)) continue;
+      bit_set(group[a], leader(pl, i));
+      bit_set(group[leader(pl, i)], a);
+    }
+  return group;
+}
+
+/* The smallest gap between what clashes that holds the item, above the permanent storages. r: room
+ * for n. */
+static int64_t best_gap(const Planner *pl, int item, const uint64_t *clash, const int *placed,
+                        int n, Range *r, int64_t base) {
   int nr = 0;
   for (int i = 0; i < n; i++) {
-    bool apart = !groups_clash(pl, item, placed[i]) && !groups_clash(pl, placed[i], item);
     int64_t lo = pl->live->item[placed[i]]->offset;
-    if (!apart) r[nr++] = (Range){lo, lo + size_of(pl, placed[i])};
+    if (bit_get(clash, placed[i])) r[nr++] = (Range){lo, lo + size_of(pl, placed[i])};
   }
   qsort(r, (size_t)nr, sizeof *r, range_order);
   int64_t at = base, best = -1, gap = INT64_MAX, size = size_of(pl, item);
@@ -180,22 +195,33 @@ static int64_t best_gap(const Planner *pl, int item, const int *placed, int n, i
   return best >= 0 ? best : at;
 }
 
+typedef struct Sized {
+  int64_t size;
+  int item;
+} Sized;
+
+static int largest_first(const void *x, const void *y) {
+  const Sized *a = x, *b = y;
+  if (a->size != b->size) return a->size > b->size ? -1 : 1;
+  return a->item - b->item;
+}
+
 static void share_bytes(Planner *pl) {
   Live *l = pl->live;
   int64_t base = pl->top;
   int *placed = arena_array(pl->arena, int, l->nitem), n = 0;
-  bool *done = arena_array(pl->arena, bool, l->nitem);
-  for (;;) {
-    int next = -1;
-    for (int i = 0; i < l->nitem; i++)
-      if (!done[i] && pl->same[i] == i && (next < 0 || size_of(pl, i) > size_of(pl, next)))
-        next = i;
-    if (next < 0) break;
-    done[next] = true;
-    int64_t at = best_gap(pl, next, placed, n, base);
-    l->item[next]->offset = at;
-    placed[n++] = next;
-    if (at + size_of(pl, next) > pl->top) pl->top = at + size_of(pl, next);
+  Sized *order = arena_array(pl->arena, Sized, l->nitem);
+  Range *range = arena_array(pl->arena, Range, l->nitem);
+  uint64_t **clash = group_clashes(pl);
+  for (int i = 0; i < l->nitem; i++)
+    if (pl->same[i] == i) order[n++] = (Sized){size_of(pl, i), i};
+  qsort(order, (size_t)n, sizeof *order, largest_first);
+  for (int i = 0; i < n; i++) {
+    int item = order[i].item;
+    int64_t at = best_gap(pl, item, clash[item], placed, i, range, base);
+    l->item[item]->offset = at;
+    placed[i] = item;
+    if (at + order[i].size > pl->top) pl->top = at + order[i].size;
   }
   for (int i = 0; i < l->nitem; i++) l->item[i]->offset = l->item[leader(pl, i)]->offset;
 }
@@ -207,25 +233,44 @@ static void own_bytes(Planner *pl, Storage *s) {
 
 /* ---- what is dead after which kernel */
 
-static bool heir_lives(const Planner *pl, const Step *s, int item) {
-  for (int i = 0; i < pl->live->nitem; i++)
-    if (leader(pl, i) == leader(pl, item) && bit_get(s->out, i)) return true;
-  return false;
+static int by_kernel(const void *x, const void *y) {
+  const Step *const *a = x, *const *b = y;
+  if ((*a)->kernel != (*b)->kernel)
+    return (uintptr_t)(*a)->kernel < (uintptr_t)(*b)->kernel ? -1 : 1;
+  return *a < *b ? -1 : *a > *b;
 }
 
-static void find_dead(Planner *pl, Kernel *k) {
+/* What is in use at one of the kernel's steps, and whose bytes nobody needs after any of them. */
+static void find_dead(Planner *pl, Kernel *k, Step *const *step, int n) {
   Live *l = pl->live;
-  k->dead = NULL;
-  k->ndead = 0;
+  Arena *scratch = arena_new();
+  bool *lives = arena_array(scratch, bool, l->nitem); /* by leader */
   int cap = 0;
+  for (int j = 0; j < n; j++)
+    for (int i = 0; i < l->nitem; i++)
+      if (bit_get(step[j]->out, i)) lives[leader(pl, i)] = true;
   for (int i = 0; i < l->nitem; i++) {
-    bool busy = false, dead = !l->pinned[i];
-    for (int j = 0; j < l->nstep && dead; j++) {
-      if (l->step[j].kernel != k) continue;
-      busy = busy || live_busy(l, &l->step[j], i);
-      dead = !heir_lives(pl, &l->step[j], i);
+    bool busy = false;
+    for (int j = 0; j < n; j++) busy = busy || live_busy(l, step[j], i);
+    if (busy && !l->pinned[i] && !lives[leader(pl, i)])
+      VEC_PUSH(pl->p->arena, k->dead, k->ndead, cap, l->item[i]);
+  }
+  arena_free(scratch);
+}
+
+static void find_all_dead(Planner *pl) {
+  Live *l = pl->live;
+  Step **step = arena_array(pl->arena, Step *, l->nstep);
+  for (int i = 0; i < pl->p->nfunc; i++)
+    for (int k = 0; k < pl->p->func[i]->nkernel; k++) {
+      pl->p->func[i]->kernel[k]->dead = NULL;
+      pl->p->func[i]->kernel[k]->ndead = 0;
     }
-    if (busy && dead) VEC_PUSH(pl->p->arena, k->dead, k->ndead, cap, l->item[i]);
+  for (int i = 0; i < l->nstep; i++) step[i] = &l->step[i];
+  qsort(step, (size_t)l->nstep, sizeof *step, by_kernel);
+  for (int i = 0, n; i < l->nstep; i += n) {
+    for (n = 1; i + n < l->nstep && step[i + n]->kernel == step[i]->kernel; n++) continue;
+    if (step[i]->kernel) find_dead(pl, step[i]->kernel, step + i, n);
   }
 }
 
@@ -243,8 +288,7 @@ static void record(Planner *pl) {
       l->item[i]->dies = k;
     }
   }
-  for (int i = 0; i < pl->p->nfunc; i++)
-    for (int k = 0; k < pl->p->func[i]->nkernel; k++) find_dead(pl, pl->p->func[i]->kernel[k]);
+  find_all_dead(pl);
 }
 
 static void plan(Program *p, bool share) {
