@@ -2,9 +2,12 @@
 #include "ir/program.h"
 
 #include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 Program *program_new(Arena *a, Diags *d, const char *name) {
   Program *p = arena_new_of(a, Program);
+  p->index = arena_new_of(a, StorageIndex);
   p->arena = a;
   p->diags = d;
   p->name = arena_strdup(a, name);
@@ -37,10 +40,36 @@ Storage *program_view(Program *p, Storage *base, int64_t offset, Type type, cons
   return s;
 }
 
+static int slot_of(const StorageIndex *x, const char *name) {
+  int mask = x->nslot - 1, i = (int)(XXH3_64bits(name, strlen(name)) & (uint64_t)mask);
+  while (x->slot[i] && strcmp(x->slot[i]->name, name)) i = (i + 1) & mask;
+  return i;
+}
+
+/* Brings the table up to date; it grows before it is half full. */
+static void update_index(const Program *p) {
+  StorageIndex *x = p->index;
+  if (x->n == p->nstorage && x->nslot) return;
+  if (2 * p->nstorage >= x->nslot) {
+    x->nslot = 64;
+    while (x->nslot <= 4 * p->nstorage) x->nslot *= 2;
+    x->slot = arena_array(p->arena, Storage *, x->nslot);
+    x->n = 0;
+  }
+  for (; x->n < p->nstorage; x->n++) {
+    Storage *s = p->storage[x->n];
+    x->slot[slot_of(x, s->name)] = s;
+  }
+}
+
 Storage *program_find(const Program *p, const char *name) {
-  for (int i = 0; i < p->nstorage; i++)
-    if (!strcmp(p->storage[i]->name, name)) return p->storage[i];
-  return NULL;
+  update_index(p);
+  return p->index->slot[slot_of(p->index, name)];
+}
+
+void program_keep_storages(Program *p, int n) {
+  p->nstorage = n;
+  p->index->n = p->index->nslot = 0;
 }
 
 Func *program_func(Program *p, Role role, const char *name, ...) {

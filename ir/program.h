@@ -190,12 +190,19 @@ enum { /* facts that passes require, establish and break */
        F_PLANNED = 16
 };
 
+/* A hash table by name over the first `n` storages. */
+typedef struct StorageIndex {
+  Storage **slot;
+  int n, nslot;
+} StorageIndex;
+
 typedef struct Program {
   Arena *arena;
   Diags *diags;
   const char *name; /* from the file name */
   Storage **storage;
   int nstorage, storage_cap;
+  StorageIndex *index; /* for program_find */
   Func **func;
   int nfunc, func_cap;
   Level **level; /* lowest first after level_order */
@@ -217,6 +224,8 @@ Storage *program_storage(Program *p, StorageKind kind, Type type, const char *na
     __attribute__((format(printf, 4, 5)));
 Storage *program_view(Program *p, Storage *base, int64_t offset, Type type, const char *name);
 Storage *program_find(const Program *p, const char *name); /* NULL if absent */
+/* Keeps the first n entries of p->storage, which the caller has moved to the front. */
+void program_keep_storages(Program *p, int n);
 Func *program_func(Program *p, Role role, const char *name, ...)
     __attribute__((format(printf, 3, 4)));
 Func *program_find_func(const Program *p, const char *name);

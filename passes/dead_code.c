@@ -86,7 +86,7 @@ bool pass_dead_code(Program *p) {
   n = 0;
   for (int i = 0; i < p->nstorage; i++)
     if (used[i] || lasting(p->storage[i])) p->storage[n++] = p->storage[i];
-  p->nstorage = n;
+  program_keep_storages(p, n);
   arena_free(scratch);
   return true;
 }

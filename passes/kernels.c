@@ -250,19 +250,19 @@ static void drop_old(Program *p, Func *f) {
   size_t len = strlen(f->name);
   for (int i = 0; i < p->nstorage; i++) {
     Storage *s = p->storage[i];
+    bool named = s->kind == ST_TEMP && !strncmp(s->name, f->name, len) && s->name[len] == '.' &&
+                 (s->name[len + 1] == 't' || s->name[len + 1] == 's') &&
+                 isdigit((unsigned char)s->name[len + 2]);
     bool mine = false;
-    for (int k = 0; k < f->nkernel; k++) {
+    for (int k = 0; named && k < f->nkernel; k++) {
       mine = mine || s == f->kernel[k]->scratch;
       for (int j = 0; j < f->kernel[k]->nstore; j++)
         mine = mine || s == f->kernel[k]->store[j].dest;
     }
-    mine = mine && s->kind == ST_TEMP && !strncmp(s->name, f->name, len) && s->name[len] == '.' &&
-           (s->name[len + 1] == 't' || s->name[len + 1] == 's') &&
-           isdigit((unsigned char)s->name[len + 2]);
     for (int j = 0; j < f->nresult; j++) mine = mine && s != f->dest[j];
     if (!mine) p->storage[n++] = s;
   }
-  p->nstorage = n;
+  program_keep_storages(p, n);
   f->nkernel = 0;
 }
 
