@@ -78,6 +78,9 @@ static void diamonds_are_swept(void **state) {
   build_edge(&b, a, c, -1);
   build_edge(&b, d, c, -1);
   expect(&b, t, "cccabccca|tcccabccca|");
+  /* The counts are part of the build, but for the top's. */
+  assert_true(c->steps.storage->lo == 3 && c->steps.storage->hi == 3);
+  assert_true(t->steps.storage->hi > 1);
   build_free(&b);
 }
 
