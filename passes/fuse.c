@@ -200,15 +200,16 @@ static bool mergeable(const Group *g) {
 
 static void take_dependences(Grouping *s, int a, int b) {
   int n = s->ngroup;
-  for (int j = 0; j < n; j++)
-    if (depends(s, b, j) && j != a) s->dep[a * n + j] = true;
-  s->dep[a * n + b] = s->dep[a * n + a] = false;
+  bool *ra = &s->dep[(size_t)a * (size_t)n];
+  const bool *rb = &s->dep[(size_t)b * (size_t)n];
+  for (int j = 0; j < n; j++) ra[j] = ra[j] | (rb[j] & (j != a));
+  ra[b] = ra[a] = false;
   for (int i = 0; i < n; i++) {
-    if (i == a || s->group[i].gone || !(depends(s, i, a) || depends(s, i, b))) continue;
-    s->dep[i * n + a] = true;
-    s->dep[i * n + b] = false;
-    for (int j = 0; j < n; j++)
-      if (depends(s, a, j)) s->dep[i * n + j] = true;
+    bool *ri = &s->dep[(size_t)i * (size_t)n];
+    if (i == a || s->group[i].gone || !(ri[a] || ri[b])) continue;
+    ri[a] = true;
+    ri[b] = false;
+    for (int j = 0; j < n; j++) ri[j] = ri[j] | ra[j];
   }
 }
 
