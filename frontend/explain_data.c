@@ -9,7 +9,7 @@ const Explanation explain_data[] = {
      "program; `--data NAME=FILE` names another one. `mloc check` works without files.\n",
      NULL, NULL},
     {"E0402", "a data file cannot be read",
-     "The file is not one of the formats that are read (.npz, .npy, .csv), or it or an\n"
+     "The file is not one of the formats that are read (.npz, .npy, .csv, IDX), or it or an\n"
      "array in it is damaged. Arrays hold bools, integers or floats: complex numbers,\n"
      "texts and objects are not read.\n",
      NULL, NULL},

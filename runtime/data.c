@@ -4,6 +4,7 @@
 #include "runtime/data.h"
 
 #include "runtime/csv.h"
+#include "runtime/idx.h"
 #include "runtime/npz.h"
 
 #include <stdio.h>
@@ -15,6 +16,8 @@ enum { CHUNK = 8192 };
 typedef enum FileKind { FILE_UNKNOWN, FILE_ARRAYS, FILE_TABLE } FileKind;
 
 static FileKind kind_of(const char *path) {
+  bool gzip;
+  if (rt_idx_name(path, &gzip)) return FILE_ARRAYS;
   static const struct {
     const char *end;
     FileKind kind;
@@ -29,7 +32,9 @@ static FileKind kind_of(const char *path) {
 }
 
 static bool unknown_kind(const char *path, RtErr *e) {
-  return rt_fail(e, RT_DATA, "%s: expected a file name that ends in .npz, .npy, .csv or .csv.gz",
+  return rt_fail(e, RT_DATA,
+                 "%s: expected a file name that ends in .npz, .npy, .csv, .csv.gz, .idx, -ubyte, "
+                 ".idx.gz or -ubyte.gz",
                  path);
 }
 
@@ -71,6 +76,16 @@ static bool store_chunk(const RtTarget *t, const RtNpy *a, const Chunk *c, int64
   return true;
 }
 
+/* Reading on to the end makes libzip and zlib compare the checksum. */
+static bool ends_here(const RtTarget *t, const RtArrayFile *f, RtErr *e) {
+  unsigned char beyond;
+  int64_t got = f->stream.read(f->stream.handle, &beyond, 1);
+  if (got > 0 && f->packing == RT_GZIP)
+    return rt_fail(e, RT_DATA, "%s: the file goes on after the last element of its shape",
+                   t->label);
+  return got == 0 || rt_fail(e, RT_DATA, "%s: damaged: the checksum differs", t->label);
+}
+
 static bool load_elements(const RtTarget *t, const RtArrayFile *f, const RtNpy *a, RtErr *e) {
   Chunk *c = malloc(sizeof *c);
   bool ok = c || rt_fail(e, RT_DATA, "%s: out of memory", t->label);
@@ -89,11 +104,7 @@ static bool load_elements(const RtTarget *t, const RtArrayFile *f, const RtNpy *
     ok = ok && store_chunk(t, a, c, first, n, e);
   }
   free(c);
-  unsigned char beyond;
-  /* Reading on to the end makes libzip compare the checksum. */
-  if (ok && f->stream.read(f->stream.handle, &beyond, 1) != 0)
-    ok = rt_fail(e, RT_DATA, "%s: damaged: the checksum differs", t->label);
-  return ok;
+  return ok && ends_here(t, f, e);
 }
 
 static bool load_array(const RtArchive *a, int i, const RtTarget *t, RtErr *e) {
@@ -124,7 +135,7 @@ static bool load_archive(const char *path, RtTarget *target, int n, RtErr *e) {
   RtArchive a;
   bool ok = rt_archive_open(&a, path, e);
   if (ok && !a.zip && n != 1)
-    ok = rt_fail(e, RT_DATA, "%s: a .npy file holds one array, expected %d", path, n);
+    ok = rt_fail(e, RT_DATA, "%s: a file of this kind holds one array, expected %d", path, n);
   for (int i = 0; ok && i < n; i++) {
     int k = find_array(&a, target[i].field->name);
     ok = k >= 0 ? load_array(&a, k, &target[i], e) : no_array(&a, target[i].field->name, e);

@@ -39,7 +39,7 @@ void rt_print_help(const MloProgram *p) {
   printf("%s: run `%s` of %s, compiled by mloc %s (%s, %s)\n\nusage: %s [options]\n\n", p->name,
          p->run, p->source, p->version, p->precision, p->arch, p->name);
   printf("  --set NAME=VALUE       override a setting; may be repeated\n"
-         "  --data SOURCE=FILE     read a data source from FILE (.npz, .npy, .csv, .csv.gz)\n"
+         "  --data SOURCE=FILE     read a data source from FILE (.npz, .npy, .csv, IDX)\n"
          "  --seed N               seed of all random numbers (%lld)\n"
          "  --steps N              steps of the top level (%lld)\n"
          "  --out DIR              write metrics.csv, run.json and final.npz into DIR\n"

@@ -16,7 +16,8 @@ bool rt_read(const RtStream *s, void *buffer, uint64_t n, RtErr *e) {
   uint64_t got = 0;
   while (got < n) {
     int64_t k = s->read(s->handle, (char *)buffer + got, n - got);
-    if (k < 0) return rt_fail(e, RT_DATA, "%s: cannot be read (damaged file)", s->label);
+    if (k < 0)
+      return rt_fail(e, RT_DATA, "%s: cannot be read (damaged or truncated file)", s->label);
     if (k == 0)
       return rt_fail(e, RT_DATA, "%s: the file is truncated: expected %llu bytes more, found %llu",
                      s->label, (unsigned long long)n, (unsigned long long)got);
@@ -172,7 +173,7 @@ static bool parse_dict(const char *text, RtNpy *a, const char *label, RtErr *e) 
   return true;
 }
 
-static bool count_elements(RtNpy *a, const char *label, RtErr *e) {
+bool rt_npy_count(RtNpy *a, const char *label, RtErr *e) {
   int64_t bytes = a->size;
   bool over = false, empty = false;
   for (int i = 0; i < a->rank; i++) empty |= a->dim[i] == 0;
@@ -214,7 +215,7 @@ bool rt_npy_read_header(const RtStream *s, RtNpy *a, RtErr *e) {
   if (!parse_descr(a->descr, a))
     return rt_fail(e, RT_DATA, "%s: expected elements of type bool, int, uint or float, found `%s`",
                    s->label, a->descr);
-  return count_elements(a, s->label, e);
+  return rt_npy_count(a, s->label, e);
 }
 
 size_t rt_npy_write_header(char *text, MloDType dtype, int rank, const int64_t *dim) {

@@ -44,6 +44,9 @@ typedef union RtNumbers {
 bool rt_npy_decode(const RtNpy *a, const unsigned char *raw, int64_t n, RtNumbers out,
                    int64_t *bad);
 
+/* Sets a->count from rank, dim and size. False where the size in bytes overflows. */
+bool rt_npy_count(RtNpy *a, const char *label, RtErr *e);
+
 /* The element type that represents the stored one best. */
 MloDType rt_npy_dtype(const RtNpy *a);
 size_t rt_dtype_size(MloDType t);

@@ -1,8 +1,10 @@
-/* Opens .npz archives (through libzip) and .npy files and hands out each array as a stream of
+/* Opens .npz archives (through libzip), .npy and IDX files and hands out each array as a stream of
    bytes. Archives are not believed: duplicate names, encrypted or damaged entries and sizes that
    contradict the declared shape are errors before anything is allocated. */
 
 #include "runtime/npz.h"
+
+#include "runtime/idx.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -65,7 +67,8 @@ bool rt_archive_open(RtArchive *a, const char *path, RtErr *e) {
   *a = (RtArchive){.path = path};
   if (stat(path, &st) != 0) return rt_fail(e, RT_DATA, "%s: %s", path, strerror(errno));
   if (!S_ISREG(st.st_mode)) return rt_fail(e, RT_DATA, "%s: not a regular file", path);
-  if (ends_with(path, ".npy")) {
+  bool gzip;
+  if (ends_with(path, ".npy") || rt_idx_name(path, &gzip)) {
     a->n = 1;
     a->name = calloc(1, sizeof *a->name);
     if (a->name) a->name[0] = strdup("");
@@ -103,42 +106,54 @@ static bool open_entry(const RtArchive *a, int i, RtArrayFile *out, RtErr *e) {
   return true;
 }
 
-bool rt_array_open(const RtArchive *a, int i, const char *label, RtArrayFile *out, RtErr *e) {
-  *out = (RtArrayFile){.zipped = a->zip != NULL,
-                       .stream = {.label = label, .read = a->zip ? read_entry : read_file}};
+static bool open_plain(const RtArchive *a, RtArrayFile *out, RtErr *e) {
   struct stat st;
-  if (a->zip) {
-    if (!open_entry(a, i, out, e)) return false;
-  } else {
-    FILE *f = fopen(a->path, "rb");
-    if (!f || fstat(fileno(f), &st) != 0) {
-      rt_fail(e, RT_DATA, "%s: %s", a->path, strerror(errno));
-      if (f) fclose(f);
-      return false;
-    }
-    out->file = f;
-    out->bytes = st.st_size;
+  FILE *f = fopen(a->path, "rb");
+  if (!f || fstat(fileno(f), &st) != 0) {
+    rt_fail(e, RT_DATA, "%s: %s", a->path, strerror(errno));
+    if (f) fclose(f);
+    return false;
   }
+  out->file = f;
+  out->bytes = st.st_size;
+  return true;
+}
+
+bool rt_array_open(const RtArchive *a, int i, const char *label, RtArrayFile *out, RtErr *e) {
+  bool gzip = false;
+  *out = (RtArrayFile){.stream = {.label = label, .read = a->zip ? read_entry : read_file}};
+  out->idx = !a->zip && rt_idx_name(a->path, &gzip);
+  out->packing = a->zip ? RT_ZIPPED : gzip && out->idx ? RT_GZIP : RT_PLAIN;
+  if (out->packing == RT_GZIP) {
+    if (!rt_gzip_open(a->path, &out->stream, &out->bytes, e)) return false;
+    out->file = out->stream.handle;
+    return true;
+  }
+  if (!(a->zip ? open_entry(a, i, out, e) : open_plain(a, out, e))) return false;
   out->stream.handle = out->file;
   return true;
 }
 
 void rt_array_close(RtArrayFile *f) {
   if (!f->file) return;
-  if (f->zipped)
-    zip_fclose(f->file);
-  else
-    fclose(f->file);
+  switch (f->packing) {
+  case RT_PLAIN: fclose(f->file); break;
+  case RT_ZIPPED: zip_fclose(f->file); break;
+  case RT_GZIP: rt_gzip_close(f->file); break;
+  }
   f->file = NULL;
 }
 
 bool rt_array_header(const RtArrayFile *f, RtNpy *out, RtErr *e) {
-  if (!rt_npy_read_header(&f->stream, out, e)) return false;
+  if (!(f->idx ? rt_idx_read_header : rt_npy_read_header)(&f->stream, out, e)) return false;
   int64_t expected = out->count * out->size, found = f->bytes - out->header_bytes;
+  if (found < expected && f->packing == RT_GZIP)
+    return rt_fail(e, RT_DATA, "%s: its shape needs %lld bytes, more than the file can hold",
+                   f->stream.label, (long long)expected);
   if (found < expected)
     return rt_fail(e, RT_DATA, "%s: the file is truncated: its shape needs %lld bytes, found %lld",
                    f->stream.label, (long long)expected, (long long)found);
-  if (found > expected)
+  if (found > expected && f->packing != RT_GZIP)
     return rt_fail(e, RT_DATA, "%s: its shape needs %lld bytes, found %lld", f->stream.label,
                    (long long)expected, (long long)found);
   return true;

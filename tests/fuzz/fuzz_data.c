@@ -1,7 +1,7 @@
-/* The data readers on damaged files: valid .npy, .npz, .csv and .csv.gz files with bytes changed,
-   cut, doubled or replaced by chosen ones, the same ones every time, for about two seconds. A
-   reader may refuse with a message or accept; it must not crash, hang or write outside its fields
-   (guard bytes stand around them). */
+/* The data readers on damaged files: valid .npy, .npz, .csv, .csv.gz and IDX files with bytes
+   changed, cut, doubled or replaced by chosen ones, the same ones every time, for about two
+   seconds. A reader may refuse with a message or accept; it must not crash, hang or write outside
+   its fields (guard bytes stand around them). */
 
 #include "unit/test_files.h"
 
@@ -44,6 +44,15 @@ static void make_csv(const char *path, bool compress) {
   assert_non_null(f);
   gzprintf(f, "x0,\"x1\",x2\n");
   for (int i = 0; i < ROWS; i++) gzprintf(f, "%d,%g,\"%d\"\r\n", i, i * 0.5, -i);
+  gzclose(f);
+}
+
+static void make_idx(const char *path, bool compress) {
+  static const unsigned char start[] = {0, 0, 8, 2, 0, 0, 0, ROWS, 0, 0, 0, COLUMNS};
+  gzFile f = gzopen(path, compress ? "wb" : "wbT");
+  assert_non_null(f);
+  gzwrite(f, start, sizeof start);
+  for (int i = 0; i < ROWS * COLUMNS; i++) gzputc(f, i);
   gzclose(f);
 }
 
@@ -97,8 +106,9 @@ static void try_file(const char *path) {
 
 static void test_mutations(void **state) {
   (void)state;
-  static const char *const names[] = {"c.npy", "f.npy", "s.npz", "d.npz", "t.csv", "t.csv.gz"};
-  enum { FILES = 6 };
+  static const char *const names[] = {"c.npy", "f.npy",    "s.npz", "d.npz",
+                                      "t.csv", "t.csv.gz", "i.idx", "i.idx.gz"};
+  enum { FILES = 8 };
   Folder d = folder_make();
   char path[FILES][512], *valid[FILES], npy[512];
   size_t size[FILES], n;
@@ -108,6 +118,7 @@ static void test_mutations(void **state) {
     write_bytes(path[i], npy, n);
     make_npz(path[2 + i], i == 1);
     make_csv(path[4 + i], i == 1);
+    make_idx(path[6 + i], i == 1);
   }
   for (int i = 0; i < FILES; i++) {
     valid[i] = read_bytes(path[i], &size[i]);

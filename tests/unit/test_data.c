@@ -1,5 +1,5 @@
-/* Readers of .npy and .npz: types, byte orders, Fortran order, checks, and what is said about wrong
- * files. */
+/* Readers of .npy, .npz and IDX: types, byte orders, Fortran order, checks, and what is said about
+ * wrong files. */
 
 #define _GNU_SOURCE
 #include "test_files.h"
@@ -9,6 +9,7 @@
 
 #include <math.h>
 #include <zip.h>
+#include <zlib.h>
 
 /* Loads one field from a file; the message is in e->text. */
 static bool load1(const char *path, MloField f, void *dest, RtErr *e) {
@@ -149,7 +150,7 @@ static void test_not_npy(void **state) {
   assert_false(load1(folder_file(&d, "absent.npy", path), f, out, &e));
   assert_contains(e.text, "No such file");
   assert_false(load1(d.path, f, out, &e));
-  assert_contains(e.text, "ends in .npz, .npy, .csv or .csv.gz");
+  assert_contains(e.text, "ends in .npz, .npy, .csv, .csv.gz, .idx, -ubyte, .idx.gz");
   folder_remove(&d);
 }
 
@@ -310,6 +311,160 @@ static void test_probe(void **state) {
   folder_remove(&d);
 }
 
+static void write_gzip(const char *path, const void *bytes, size_t n) {
+  gzFile f = gzopen(path, "wb");
+  assert_non_null(f);
+  assert_int_equal(gzwrite(f, bytes, (unsigned)n), (int)n);
+  assert_int_equal(gzclose(f), Z_OK);
+}
+
+/* Three elements of each type: 1, -2 (254 where there is no sign), 0. */
+static void test_idx_types(void **state) {
+  (void)state;
+  static const struct {
+    unsigned char code, raw[24];
+    size_t n;
+    double second;
+  } c[] = {
+      {0x08, {1, 254, 0}, 3, 254},
+      {0x09, {1, 254, 0}, 3, -2},
+      {0x0b, {0, 1, 255, 254, 0, 0}, 6, -2},
+      {0x0c, {0, 0, 0, 1, 255, 255, 255, 254}, 12, -2},
+      {0x0d, {0x3f, 0x80, 0, 0, 0xc0, 0, 0, 0}, 12, -2},
+      {0x0e, {0x3f, 0xf0, 0, 0, 0, 0, 0, 0, 0xc0, 0, 0, 0}, 24, -2},
+  };
+  Folder d = folder_make();
+  char path[512], zipped[512];
+  folder_file(&d, "x.idx", path);
+  folder_file(&d, "x.idx.gz", zipped);
+  for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
+    unsigned char bytes[32] = {0, 0, c[i].code, 1, 0, 0, 0, 3};
+    RtErr e;
+    memcpy(bytes + 8, c[i].raw, c[i].n);
+    write_bytes(path, bytes, 8 + c[i].n);
+    write_gzip(zipped, bytes, 8 + c[i].n);
+    for (int gzip = 0; gzip < 2; gzip++) {
+      double out[3] = {9, 9, 9};
+      int32_t ints[3];
+      MloField f = {.name = "any", .dtype = MLO_F64, .rank = 1, .dim = {3}};
+      assert_true(load1(gzip ? zipped : path, f, out, &e));
+      assert_true(out[0] == 1 && out[1] == c[i].second && out[2] == 0);
+      f.dtype = MLO_I32;
+      assert_true(load1(gzip ? zipped : path, f, ints, &e));
+      assert_true(ints[0] == 1 && ints[1] == c[i].second && ints[2] == 0);
+    }
+  }
+  folder_remove(&d);
+}
+
+static void test_idx_names(void **state) {
+  (void)state;
+  static const char *const names[] = {"a.idx", "train-labels.idx1-ubyte", "t10k-images-idx3-ubyte",
+                                      "a.idx.gz", "train-images-idx3-ubyte.gz"};
+  static const unsigned char bytes[] = {0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 2, 7, 0, 9, 3};
+  Folder d = folder_make();
+  char path[512];
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    float out[4];
+    RtErr e;
+    MloProbe p;
+    MloProbeArray a;
+    MloField f = {.name = "x", .dtype = MLO_F32, .rank = 2, .dim = {2, 2}};
+    folder_file(&d, names[i], path);
+    if (strstr(path, ".gz"))
+      write_gzip(path, bytes, sizeof bytes);
+    else
+      write_bytes(path, bytes, sizeof bytes);
+    assert_true(load1(path, f, out, &e));
+    assert_true(out[0] == 7 && out[1] == 0 && out[2] == 9 && out[3] == 3);
+    assert_true(mlo_probe(path, &p));
+    assert_true(mlo_probe_field(&p, "x", 2, 1, &a));
+    assert_true(a.dtype == MLO_I32 && a.rank == 2 && a.dim[0] == 2 && a.dim[1] == 2 && !a.problem);
+    assert_false(mlo_probe_field(&p, "x", 2, 2, &a));
+    mlo_probe_free(&p);
+    f.check = MLO_RANGE;
+    f.hi = 9;
+    assert_false(load1(path, f, out, &e));
+    assert_contains(e.text, "row 1, column 0: expected a value in range(0, 9), found 9");
+  }
+  folder_remove(&d);
+}
+
+static void test_malformed_idx(void **state) {
+  (void)state;
+  static const struct {
+    unsigned char bytes[40];
+    size_t n;
+    const char *message, *zipped; /* NULL: the same of a gzip file */
+  } c[] = {
+      {{0}, 0, "truncated", NULL},
+      {{0, 0, 8}, 3, "truncated", NULL},
+      {{1, 0, 8, 1, 0, 0, 0, 3, 1, 2, 3}, 11, "expected the bytes \\x00\\x00", NULL},
+      {{0, 0, 10, 1, 0, 0, 0, 3, 1, 2, 3}, 11, "IDX element type", NULL},
+      {{0, 0, 8, 7}, 32, "more than 6 dimensions", NULL},
+      {{0, 0, 8, 2, 0, 0, 0, 3}, 8, "truncated", NULL},
+      {{0, 0, 8, 1, 0, 0, 0, 2, 1, 2}, 10, "expected shape [N = 3], found [2]", NULL},
+      {{0, 0, 8, 0, 1}, 5, "expected shape [N = 3], found []", NULL},
+      {{0, 0, 8, 1, 0, 0, 0, 3, 1, 2}, 10, "needs 3 bytes, found 2", "truncated"},
+      {{0, 0, 8, 1, 0, 0, 0, 3, 1, 2, 3, 4}, 12, "needs 3 bytes, found 4", "goes on after"},
+      {{0, 0, 8, 1, 255, 255, 255, 255},
+       8,
+       "needs 4294967295 bytes",
+       "more than the file can hold"},
+      {{0, 0, 14, 3, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255},
+       16,
+       "overflows",
+       NULL},
+  };
+  Folder d = folder_make();
+  char path[512], zipped[512];
+  folder_file(&d, "x-ubyte", path);
+  folder_file(&d, "x-ubyte.gz", zipped);
+  for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
+    float out[3];
+    RtErr e;
+    MloField f = {.name = "x", .dtype = MLO_F32, .rank = 1, .dim = {3}, .dim_name = {"N"}};
+    write_bytes(path, c[i].bytes, c[i].n);
+    write_gzip(zipped, c[i].bytes, c[i].n);
+    assert_false(load1(path, f, out, &e));
+    assert_int_equal(e.code, RT_DATA);
+    assert_contains(e.text, path);
+    assert_contains(e.text, c[i].message);
+    assert_false(load1(zipped, f, out, &e));
+    assert_contains(e.text, c[i].zipped ? c[i].zipped : c[i].message);
+  }
+  folder_remove(&d);
+}
+
+/* Every truncation, and every changed byte of the checksum, is an error. */
+static void test_damaged_idx_gzip(void **state) {
+  (void)state;
+  static const unsigned char bytes[] = {0, 0, 8, 1, 0, 0, 0, 3, 5, 6, 7};
+  Folder d = folder_make();
+  char path[512];
+  float out[3];
+  size_t n;
+  RtErr e;
+  MloField f = {.name = "x", .dtype = MLO_F32, .rank = 1, .dim = {3}};
+  write_gzip(folder_file(&d, "x.idx.gz", path), bytes, sizeof bytes);
+  char *whole = read_bytes(path, &n);
+  for (size_t k = 0; k < n; k++) {
+    write_bytes(path, whole, k);
+    assert_false(load1(path, f, out, &e));
+  }
+  for (size_t k = n - 8; k < n; k++) {
+    whole[k] ^= 1;
+    write_bytes(path, whole, n);
+    assert_false(load1(path, f, out, &e));
+    assert_contains(e.text, "damaged");
+    whole[k] ^= 1;
+  }
+  write_bytes(path, whole, n);
+  assert_true(load1(path, f, out, &e));
+  free(whole);
+  folder_remove(&d);
+}
+
 static void test_writer(void **state) {
   (void)state;
   Folder d = folder_make();
@@ -353,6 +508,10 @@ int main(void) {
       cmocka_unit_test(test_npz),
       cmocka_unit_test(test_damaged_npz),
       cmocka_unit_test(test_probe),
+      cmocka_unit_test(test_idx_types),
+      cmocka_unit_test(test_idx_names),
+      cmocka_unit_test(test_malformed_idx),
+      cmocka_unit_test(test_damaged_idx_gzip),
       cmocka_unit_test(test_writer),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
