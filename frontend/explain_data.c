@@ -19,7 +19,7 @@ const Explanation explain_data[] = {
      "Data, the program and other data must agree on every size: `N` is one number.\n", NULL, NULL},
     {"E0413", "an array is missing",
      "The file has no array of the field's name. The message lists those that it has.\n"
-     "A .npy file holds one array, so its data source has one field, of any name.\n",
+     "A .npy or IDX file holds one array, so its data source has one field, of any name.\n",
      NULL, NULL},
     {"E0414", "floats where integers are declared",
      "A field of i32 or bool needs an array of integers.\n", NULL, NULL},

@@ -185,17 +185,19 @@ static void check_dim(Sema *s, const SData *d, const SField *f, const SemaArray 
                (long long)a->dim[i], want.text, (long long)want.value);
 }
 
-/* A .npy file, whose one array has no name, for several fields: said once, at the second. */
+/* A .npy or IDX file, whose one array has no name, for several fields: said once, at the second. */
 static bool one_for_many(Sema *s, const SData *d, const SField *f) {
   const char *dot = strrchr(d->path, '.');
-  if (d->nfield < 2 || !dot || strcmp(dot, ".npy")) return false;
+  bool npy = dot && !strcmp(dot, ".npy"), alone = d->narray == 1 && !*d->array[0].name;
+  if (d->nfield < 2 || !(npy || (alone && !strstr(d->path, ".csv")))) return false;
   if (f != &d->field[1]) return true;
-  Diag *g =
-      diag_error(s->diags, f->item->name_span, "E0413",
-                 "a .npy file holds one array, and this is the second field of `%s`", d->path);
+  Diag *g = diag_error(s->diags, f->item->name_span, "E0413",
+                       "%s file holds one array, and this is the second field of `%s`",
+                       npy ? "a .npy" : "an IDX", d->path);
   diag_label(s->diags, g, d->field[0].item->name_span, "the first");
   diag_help(s->diags, g,
-            "save the arrays in one .npz file, or give each .npy file a data source of its own");
+            "save the arrays in one .npz file, or give each %s file a data source of its own",
+            npy ? ".npy" : "IDX");
   return true;
 }
 
