@@ -28,18 +28,13 @@ static const char *i32_at(Unit *u, const Storage *s) {
 
 /* ---- schedule */
 
-static bool is_top_loop(const Program *p, const Stmt *s) {
-  return s->kind == STMT_REPEAT && s->count_setting && p->run.top &&
-         s->count_setting == p->run.top->steps.storage;
-}
-
 static void statements(Main *m, const Stmt *s, bool top);
 
 /* REPEAT and WHILE. The counter, if any, is the loop's variable in the arena; the count is read
- * once. */
+ * once. The top level's loop begins where the runtime says. */
 static void loop(Main *m, const Stmt *s, bool top) {
   Unit *u = m->u;
-  bool progress = top && is_top_loop(u->program, s);
+  bool progress = top && stmt_is_top_loop(u->program, s);
   const char *i = arena_printf(u->arena, "n%d", m->nloop),
              *n = arena_printf(u->arena, "m%d", m->nloop);
   m->nloop++;
@@ -48,13 +43,19 @@ static void loop(Main *m, const Stmt *s, bool top) {
     text_addf(m->out, "%s;\n", i32_at(u, s->count_setting));
   else
     text_addf(m->out, "%lld;\n", (long long)s->count);
-  text_addf(m->out, "for (int64_t %s = 0; %s < %s", i, i, n);
+  if (progress)
+    text_addf(m->out,
+              "int64_t %s = 0;\nif ((status = mlo_resume(run, &%s))) return status;\n"
+              "for (; %s < %s",
+              i, i, i, n);
+  else
+    text_addf(m->out, "for (int64_t %s = 0; %s < %s", i, i, n);
   if (s->kind == STMT_WHILE)
     text_addf(m->out, " && *AT(bool, %lld)", (long long)emit_byte(s->cond));
   text_addf(m->out, "; %s++) {\n", i);
   if (s->counter) text_addf(m->out, "%s = (int32_t)%s;\n", i32_at(u, s->counter), i);
   statements(m, s->body, false);
-  if (progress) text_addf(m->out, "if ((status = mlo_tick(run, %s))) return status;\n", i);
+  if (progress) text_addf(m->out, "if ((status = mlo_tick(run, %s + 1))) return status;\n", i);
   text_add(m->out, "}\n");
   if (s->counter) text_addf(m->out, "%s = (int32_t)%s;\n", i32_at(u, s->counter), n);
 }
@@ -157,6 +158,29 @@ static int arrays(Main *m) {
   return n;
 }
 
+/* What a checkpoint holds: all that lives for the whole run and is not loaded or set, and what one
+ * step of the top level leaves to the next. */
+static bool is_state(const Program *p, const Storage *s) {
+  if (s->base || s == p->seed) return false;
+  return s->carried || s->kind == ST_VAR || s->kind == ST_STATE || s->kind == ST_COUNTER ||
+         s->kind == ST_OUTPUT;
+}
+
+static int states(Main *m) {
+  Unit *u = m->u;
+  int n = 0;
+  for (int i = 0; i < u->program->nstorage; i++) {
+    const Storage *s = u->program->storage[i];
+    if (!is_state(u->program, s)) continue;
+    if (!n++) text_add(m->out, "static const MloArray states[] = {\n");
+    text_addf(m->out, "{%s, ", quote_or_null(u, s->name));
+    type_fields(m, s->type);
+    text_addf(m->out, ", %lld},\n", (long long)emit_byte(s));
+  }
+  text_add(m->out, n ? "};\n" : "");
+  return n;
+}
+
 static int metrics(Main *m) {
   const Program *p = m->u->program;
   int n = 0;
@@ -175,7 +199,7 @@ static const Storage *top_steps(const Program *p) {
   return p->run.top ? p->run.top->steps.storage : NULL;
 }
 
-static void program(Main *m, int nsetting, int narray, int nmetric) {
+static void program(Main *m, int nsetting, int narray, int nmetric, int nstate) {
   Unit *u = m->u;
   const Program *p = u->program;
   const CgOptions *o = u->options;
@@ -192,6 +216,7 @@ static void program(Main *m, int nsetting, int narray, int nmetric) {
   text_addf(t, ".arena_bytes = %lld,\n", (long long)p->arena_bytes);
   text_addf(t, ".nsource = %d,\n.nsetting = %d,\n.narray = %d,\n.nmetric = %d,\n", p->nsource,
             nsetting, narray, nmetric);
+  text_addf(t, ".nstate = %d,\n.state = %s,\n", nstate, nstate ? "states" : "NULL");
   text_addf(t, ".data = %s,\n.setting = %s,\n.array = %s,\n.metric = %s,\n",
             p->nsource ? "sources" : "NULL", nsetting ? "settings" : "NULL",
             narray ? "arrays" : "NULL", nmetric ? "metrics" : "NULL");
@@ -201,13 +226,16 @@ static void program(Main *m, int nsetting, int narray, int nmetric) {
   text_addf(t, ".seed = %lld,\n.steps = %lld,\n.report_every = %lld,\n.report_csv = %s,\n",
             (long long)p->run.seed, (long long)(steps ? steps->value : 0),
             (long long)p->run.report_every, p->run.csv ? "true" : "false");
+  text_addf(t, ".checkpoint_every = %lld,\n.checkpoint_keep = %lld,\n",
+            (long long)p->run.checkpoint_every, (long long)p->run.checkpoint_keep);
+  text_addf(t, ".top_steps = %s,\n", quote_or_null(u, steps ? steps->name : NULL));
   text_add(t, ".schedule = schedule,\n};\n");
 }
 
 static void tables(Main *m) {
   sources(m);
-  int nsetting = settings(m), narray = arrays(m);
-  program(m, nsetting, narray, metrics(m));
+  int nsetting = settings(m), narray = arrays(m), nstate = states(m);
+  program(m, nsetting, narray, metrics(m), nstate);
   text_add(m->out, "\nint main(int argc, char **argv) {\n"
                    "return mlo_main(argc, argv, &mlo_program);\n}\n");
 }

@@ -56,7 +56,7 @@ const Explanation explain_settings[] = {
      "run main of fit { seed = 0; }\n"},
     {"E0522", "a setting of another form",
      "`file` is a text, `precision` is f32 or f64, `report` is every(STEPS) or\n"
-     "every(STEPS, csv).\n",
+     "every(STEPS, csv), `checkpoint` is every(STEPS) or every(STEPS, keep = N).\n",
      "level fit {\n"
      "  var w : f32[3] = 0;\n"
      "  minimize sum(w^2);\n"

@@ -227,6 +227,8 @@ Program *sema_emit(Sema *s) {
                  .seed = s->seed,
                  .report_every = s->report_every,
                  .csv = s->csv,
+                 .checkpoint_every = s->checkpoint_every,
+                 .checkpoint_keep = s->checkpoint_keep,
                  .precision = s->ops.flt};
   find_needs(s);
   if (s->diags->nerror) return NULL;

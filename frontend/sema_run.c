@@ -60,13 +60,22 @@ void sema_choose_run(Sema *s) {
   if (s->opt->any_precision) s->ops.flt = s->opt->precision;
 }
 
+/* A count from 1 on; what it counts stands in the message. */
+static void read_count(Sema *s, const AstExpr *e, const char *range, int64_t *out) {
+  Value v;
+  if (!sema_number(s, e, &v)) return;
+  if (v.num >= 1 && v.num < 1e15 && v.num == floor(v.num))
+    *out = (int64_t)v.num;
+  else
+    diag_error(s->diags, e->span, "E0525", "%s", range);
+}
+
 /* every(10), every(10, csv) */
 static void read_report(Sema *s, const AstExpr *e, int64_t *every, bool *csv) {
   const AstArg *a = e->kind == EX_CALL ? e->arg : NULL, *b = a ? a->next : NULL;
   bool form =
       a && e->a->kind == EX_NAME && !strcmp(e->a->text, "every") && !a->name && (!b || !b->next);
   *csv = b && b->value->kind == EX_NAME && !strcmp(b->value->text, "csv");
-  Value v;
   if (e->kind == EX_ERROR) return;
   if (!form || (b && !*csv)) {
     Diag *d = diag_error(s->diags, e->span, "E0522", "this is not a plan of reports");
@@ -74,11 +83,23 @@ static void read_report(Sema *s, const AstExpr *e, int64_t *every, bool *csv) {
               "write `report = every(10);`, or `every(10, csv)` to log to metrics.csv too");
     return;
   }
-  if (!sema_number(s, a->value, &v)) return;
-  if (v.num >= 1 && v.num < 1e15 && v.num == floor(v.num))
-    *every = (int64_t)v.num;
-  else
-    diag_error(s->diags, a->value->span, "E0525", "reports come every 1, 2, ... steps");
+  read_count(s, a->value, "reports come every 1, 2, ... steps", every);
+}
+
+/* every(50), every(50, keep = 3) */
+static void read_checkpoint(Sema *s, const AstExpr *e, int64_t *every, int64_t *keep) {
+  const AstArg *a = e->kind == EX_CALL ? e->arg : NULL, *b = a ? a->next : NULL;
+  bool form = a && e->a->kind == EX_NAME && !strcmp(e->a->text, "every") && !a->name &&
+              (!b || (b->name && !strcmp(b->name, "keep") && !b->next));
+  if (e->kind == EX_ERROR) return;
+  if (!form) {
+    Diag *d = diag_error(s->diags, e->span, "E0522", "this is not a plan of checkpoints");
+    diag_help(s->diags, d,
+              "write `checkpoint = every(50);`, or `every(50, keep = 3)` to keep the last three");
+    return;
+  }
+  read_count(s, a->value, "checkpoints come every 1, 2, ... steps", every);
+  if (b) read_count(s, b->value, "1, 2, ... checkpoints are kept", keep);
 }
 
 static void read_seed(Sema *s, const AstExpr *e, int64_t *seed) {
@@ -91,9 +112,9 @@ static void read_seed(Sema *s, const AstExpr *e, int64_t *seed) {
 }
 
 static void read_settings(Sema *s, Symbol *run) {
-  static const char *const known[] = {"seed", "precision", "report"};
-  static const char *const later[] = {"checkpoint", "keep_best", "eval"};
-  int64_t seed = 0, every = 0;
+  static const char *const known[] = {"seed", "precision", "report", "checkpoint"};
+  static const char *const later[] = {"keep_best", "eval"};
+  int64_t seed = 0, every = 0, checkpoint = 0, keep = 0;
   bool csv = true;
   for (AstItem *it = run->item->body; it; it = it->next) {
     if (it->kind != AST_SETTING || !it->name || !it->value) continue;
@@ -103,13 +124,17 @@ static void read_settings(Sema *s, Symbol *run) {
       read_seed(s, it->value, &seed);
     else if (!strcmp(it->name, "report"))
       read_report(s, it->value, &every, &csv);
+    else if (!strcmp(it->name, "checkpoint"))
+      read_checkpoint(s, it->value, &checkpoint, &keep);
     else if (strcmp(it->name, "precision"))
-      setting_unknown(s, it, "a run", known, 3, later, 3);
+      setting_unknown(s, it, "a run", known, 4, later, 2);
   }
   if (run != s->run) return;
   s->seed = seed;
   s->report_every = every;
   s->csv = csv;
+  s->checkpoint_every = checkpoint;
+  s->checkpoint_keep = keep;
 }
 
 static SLevel *top_of(Sema *s, Symbol *run) {

@@ -151,7 +151,7 @@ typedef struct Sema {
   Env env;
   Symbol *run;
   SLevel *top;
-  int64_t seed, report_every, stream;
+  int64_t seed, report_every, stream, checkpoint_every, checkpoint_keep;
   bool csv;
   int depth, ncall; /* of expressions inside of fns inside of ...; of fns evaluated */
   uint64_t fresh;

@@ -137,6 +137,11 @@ void func_compact(Program *p, Func *f) {
   f->graph = g;
 }
 
+bool stmt_is_top_loop(const Program *p, const Stmt *s) {
+  return s->kind == STMT_REPEAT && s->count_setting && p->run.top &&
+         s->count_setting == p->run.top->steps.storage;
+}
+
 DType program_float(const Program *p) { return p->run.precision; }
 
 Stmt *stmt_new(Program *p, StmtKind kind) {

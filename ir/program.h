@@ -38,6 +38,8 @@ typedef struct Storage {
   Check check;          /* DATA: what the file must hold. VAR views: box constraint (CHECK_BOX) */
   double value, lo, hi; /* SETTING: default and limits; COUNTER "seed": default */
   bool saved;           /* written to final.npz */
+  bool carried;         /* by plan_memory, of storages that may share bytes: a step of the top level
+                           reads what the step before it left there; a checkpoint must hold it */
   const char *dim_name[MAX_RANK]; /* DATA: as the user wrote them */
   int64_t offset;                 /* bytes in the arena, by plan_memory; -1 before */
   int born, dies; /* by plan_memory: first and last step of the linear schedule (reports) at which
@@ -176,6 +178,7 @@ typedef struct Run {
   const char *name;
   Level *top;
   int64_t seed, report_every;
+  int64_t checkpoint_every, checkpoint_keep; /* steps of the top, 0: never; how many stay, 0: all */
   bool csv;
   DType precision;
 } Run;
@@ -238,6 +241,8 @@ Node *storage_read(Graph *g, const Storage *s);
 /* Drops nodes that no result reaches and renumbers; hash-consing starts afresh. Results are kept in
  * order. */
 void func_compact(Program *p, Func *f);
+/* The loop whose rounds are the steps of the run's top level; also where it is looked at alone. */
+bool stmt_is_top_loop(const Program *p, const Stmt *s);
 /* The default type of floats in this run. */
 DType program_float(const Program *p);
 Stmt *stmt_new(Program *p, StmtKind kind);

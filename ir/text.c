@@ -132,6 +132,7 @@ static void put_storage(Out *o, const Storage *s) {
     put_text(o, ")");
   }
   if (s->saved) put_text(o, " saved");
+  if (s->carried) put_text(o, " carried");
   if (s->offset >= 0) put(o, " at(%lld, %d, %d)", (long long)s->offset, s->born, s->dies);
   put_text(o, "\n");
 }
@@ -361,8 +362,12 @@ static void put_run(Out *o, const Run *r) {
     put_text(o, " of ");
     put_name(o, r->top->name);
   }
-  put(o, " { seed %lld; report %lld%s; precision %s; }\n", (long long)r->seed,
+  put(o, " { seed %lld; report %lld%s; precision %s; ", (long long)r->seed,
       (long long)r->report_every, r->csv ? " csv" : "", dtype_name(r->precision));
+  if (r->checkpoint_every)
+    put(o, "checkpoint %lld keep %lld; ", (long long)r->checkpoint_every,
+        (long long)r->checkpoint_keep);
+  put_text(o, "}\n");
 }
 
 static void put_stmts(Out *o, const Stmt *s, int depth) {

@@ -208,6 +208,7 @@ static void parse_storage(Parser *q) {
     expect(q, ")");
   }
   s->saved = accept_word(q, "saved");
+  s->carried = accept_word(q, "carried");
   if (accept_word(q, "at")) {
     expect(q, "(");
     s->offset = integer(q, 0, (int64_t)1 << 50);
@@ -559,6 +560,12 @@ static void parse_run(Parser *q) {
     fail(q, "E0601", "expected a precision, found `%s`", q->at->text);
   q->at++;
   expect(q, ";");
+  if (accept_word(q, "checkpoint")) {
+    r->checkpoint_every = any_integer(q);
+    expect_word(q, "keep");
+    r->checkpoint_keep = any_integer(q);
+    expect(q, ";");
+  }
   expect(q, "}");
 }
 

@@ -118,6 +118,10 @@ static void add_stmts(Live *l, const Stmt *first) {
     add_stmts(l, s->body);
     int end = add_step(l, NULL, NULL);
     if (s->kind != STMT_REPORT) l->step[end].next = head;
+    if (stmt_is_top_loop(l->program, s)) {
+      l->top_head = head;
+      l->top_end = end;
+    }
     l->step[head].jump = end + 1;
   }
 }
@@ -179,6 +183,7 @@ Live *live_new(Arena *scratch, Program *p) {
       l->item[l->nitem++] = p->storage[i];
   l->words = (l->nitem + 63) / 64;
   l->pinned = arena_array(scratch, bool, l->nitem);
+  l->top_head = l->top_end = -1;
   add_stmts(l, p->schedule);
   add_others(l);
   for (bool changed = true; changed;) {

@@ -20,6 +20,7 @@ typedef struct Live {
   int nitem, words;
   Step *step;
   int nstep, cap;
+  int top_head, top_end; /* the steps at which the top level's loop begins and ends; -1: no loop */
   bool *pinned; /* read or written by a function that the schedule does not call */
 } Live;
 

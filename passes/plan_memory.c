@@ -274,8 +274,20 @@ static void find_all_dead(Planner *pl) {
   }
 }
 
+/* Values that a round of the top level's loop leaves to the next. What the loop reads only was
+ * made before it, and is made again before a resumed run enters the loop. */
+static void find_carried(Live *l) {
+  for (int i = 0; i < l->nitem; i++) {
+    l->item[i]->carried = false;
+    if (l->top_head < 0 || !bit_get(l->step[l->top_head].in, i)) continue;
+    for (int k = l->top_head; k < l->top_end; k++)
+      if (bit_get(l->step[k].write, i)) l->item[i]->carried = true;
+  }
+}
+
 static void record(Planner *pl) {
   Live *l = pl->live;
+  find_carried(l);
   for (int i = 0; i < pl->p->nstorage; i++) {
     pl->p->storage[i]->born = 0;
     pl->p->storage[i]->dies = l->nstep;

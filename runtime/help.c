@@ -43,6 +43,8 @@ void rt_print_help(const MloProgram *p) {
          "  --seed N               seed of all random numbers (%lld)\n"
          "  --steps N              steps of the top level (%lld)\n"
          "  --out DIR              write metrics.csv, run.json and final.npz into DIR\n"
+         "  --resume auto|FILE     go on from the last checkpoint in --out DIR (from the start where\n"
+         "                         there is none), or from FILE\n"
          "  --threads N            threads (OpenMP's default otherwise)\n"
          "  --device cpu           where to run\n"
          "  --progress=KIND        bar, plain, json or none (bar on a terminal, plain elsewhere)\n"
@@ -68,6 +70,8 @@ void rt_print_help(const MloProgram *p) {
   }
   if (p->nmetric) printf("\nmetrics:\n");
   for (int i = 0; i < p->nmetric; i++) printf("  %s\n", p->metric[i].name);
+  if (p->checkpoint_every)
+    printf("\ncheckpoints (DIR/checkpoints): every %lld steps\n", (long long)p->checkpoint_every);
   printf("\nexit codes: 0 ok, 2 usage, 3 data or output, 4 diverged, 5 device, 75 interrupted\n");
 }
 

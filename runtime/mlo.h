@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MLO_ABI = 1, MLO_MAX_RANK = 6 };
+enum { MLO_ABI = 2, MLO_MAX_RANK = 6 };
 
 /* Same order as the compiler's element types. */
 typedef enum MloDType { MLO_BOOL, MLO_I32, MLO_F32, MLO_F64 } MloDType;
@@ -80,6 +80,10 @@ typedef struct MloProgram {
   const MloSetting *setting;
   const MloArray *array;
   const MloMetric *metric;
+  int nstate;
+  const MloArray *state; /* what one step of the top level leaves to the next: checkpoints hold it */
+  int64_t checkpoint_every, checkpoint_keep; /* steps, 0: never; how many stay, 0: all */
+  const char *top_steps;                     /* the setting that --steps overrides, or NULL */
   size_t seed_offset;                /* i32 scalar: the run's seed */
   size_t top_steps_offset;           /* i32 scalar that the schedule's outer loop reads: --steps */
   int64_t seed, steps, report_every; /* defaults */
@@ -91,7 +95,7 @@ typedef struct MloProgram {
 /* Parses options, loads and checks data, runs, writes the run directory; returns the exit code
    (0 ok, 2 usage, 3 data or output, 4 diverged, 5 device, 75 interrupted). The arena is zeroed and
    aligned to a page. The versioned symbol makes a runtime of another ABI fail at link time. */
-#define mlo_main mlo_main_abi1
+#define mlo_main mlo_main_abi2
 int mlo_main(int argc, char **argv, const MloProgram *p);
 
 /* Called by the schedule once a step of the top level, before its update at 0-based step `step` and
@@ -101,8 +105,12 @@ bool mlo_due(MloRun *run, int64_t step);
 /* Prints and logs one row from the metrics' current values. Nonzero (4: a value that is not finite,
    75: interrupted) tells the schedule to return that status. */
 int mlo_report(MloRun *run, int64_t step);
-/* Progress only; cheap; also nonzero when interrupted. */
-int mlo_tick(MloRun *run, int64_t step);
+/* Before the top level's loop: *first is the step to begin with, 0 or that of the checkpoint whose
+   arrays it has put into the arena. Nonzero where it cannot be read. */
+int mlo_resume(MloRun *run, int64_t *first);
+/* After each step of the top level, `done` of them taken: progress, checkpoints; nonzero (75) when
+   interrupted. */
+int mlo_tick(MloRun *run, int64_t done);
 
 /* Fills n bytes of dead buffer with NaN patterns (builds with --poison). */
 void mlo_poison(void *p, size_t n);

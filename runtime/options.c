@@ -17,6 +17,7 @@ enum {
   OPT_SEED,
   OPT_STEPS,
   OPT_OUT,
+  OPT_RESUME,
   OPT_QUIET,
   OPT_VERBOSE,
   OPT_PROGRESS,
@@ -33,6 +34,7 @@ static const struct poptOption table[] = {
     {"seed", 0, POPT_ARG_STRING, NULL, OPT_SEED, NULL, NULL},
     {"steps", 0, POPT_ARG_STRING, NULL, OPT_STEPS, NULL, NULL},
     {"out", 0, POPT_ARG_STRING, NULL, OPT_OUT, NULL, NULL},
+    {"resume", 0, POPT_ARG_STRING, NULL, OPT_RESUME, NULL, NULL},
     {"quiet", 'q', POPT_ARG_NONE, NULL, OPT_QUIET, NULL, NULL},
     {"verbose", 'v', POPT_ARG_NONE, NULL, OPT_VERBOSE, NULL, NULL},
     {"progress", 0, POPT_ARG_STRING, NULL, OPT_PROGRESS, NULL, NULL},
@@ -162,6 +164,11 @@ static bool take_option(int code, char *text, const MloProgram *p, RtOptions *o,
     free(o->out);
     o->out = strdup(text);
     return o->out || rt_fail(e, RT_USAGE, "out of memory");
+  case OPT_RESUME:
+    if (!*text) return rt_fail(e, RT_USAGE, "--resume: expected auto or the name of a file");
+    free(o->resume);
+    o->resume = strdup(text);
+    return o->resume || rt_fail(e, RT_USAGE, "out of memory");
   case OPT_PROGRESS: return parse_progress(text, o, e);
   case OPT_DEVICE:
     if (strcmp(text, "cpu") == 0) return true;
@@ -215,6 +222,8 @@ bool rt_options_parse(int argc, char **argv, const MloProgram *p, RtOptions *o, 
     ok = rt_fail(e, RT_USAGE, "unexpected argument `%.60s` (--help lists the options)",
                  poptPeekArg(c));
   poptFreeContext(c);
+  if (ok && o->resume && !strcmp(o->resume, "auto") && !o->out)
+    ok = rt_fail(e, RT_USAGE, "--resume auto: expected --out, the folder of the run to go on with");
   return ok;
 }
 
@@ -223,5 +232,6 @@ void rt_options_free(const MloProgram *p, RtOptions *o) {
   free(o->data);
   free(o->setting);
   free(o->out);
+  free(o->resume);
   *o = (RtOptions){0};
 }

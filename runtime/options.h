@@ -17,7 +17,8 @@ typedef enum RtAction { ACTION_RUN, ACTION_HELP, ACTION_VERSION, ACTION_LICENSES
 /* The command line of an executable, checked against its program. */
 typedef struct RtOptions {
   RtAction action;
-  char *out; /* run directory or NULL */
+  char *out;    /* run directory or NULL */
+  char *resume; /* "auto", a checkpoint's file, or NULL */
   int64_t seed, steps;
   int nthread; /* 0: OpenMP's default */
   bool quiet, verbose;

@@ -49,8 +49,11 @@ bool rt_rows_add(MloRun *run, int64_t step) {
   return true;
 }
 
+static bool stopping(const MloRun *run) {
+  return atomic_load_explicit(&run->signals.stop, memory_order_relaxed) != 0;
+}
+
 static int stop_status(MloRun *run, int64_t step) {
-  if (!atomic_load_explicit(&run->signals.stop, memory_order_relaxed)) return 0;
   rt_fail(&run->err, RT_INTERRUPTED, "interrupted at step %lld of %lld", (long long)step,
           (long long)run->option.steps);
   return RT_INTERRUPTED;
@@ -59,8 +62,7 @@ static int stop_status(MloRun *run, int64_t step) {
 bool mlo_due(MloRun *run, int64_t step) {
   int64_t every = run->program->report_every;
   run->step = step;
-  return step == 0 || step == run->option.steps || (every > 0 && step % every == 0) ||
-         atomic_load_explicit(&run->signals.stop, memory_order_relaxed) != 0;
+  return step == 0 || step == run->option.steps || (every > 0 && step % every == 0);
 }
 
 int mlo_report(MloRun *run, int64_t step) {
@@ -81,13 +83,26 @@ int mlo_report(MloRun *run, int64_t step) {
             (long long)step);
     return RT_DIVERGED;
   }
-  return stop_status(run, step);
+  return 0;
 }
 
-int mlo_tick(MloRun *run, int64_t step) {
-  run->step = step;
+int mlo_resume(MloRun *run, int64_t *first) {
+  if (!run->resume_path) return 0;
+  if (!rt_checkpoint_load(run, first, &run->err)) return run->err.code;
+  run->step = *first;
+  if (!run->option.quiet)
+    fprintf(stderr, "%s: resumed at step %lld from %s\n", run->program->name, (long long)*first,
+            run->resume_path);
+  return 0;
+}
+
+int mlo_tick(MloRun *run, int64_t done) {
+  int64_t every = run->program->checkpoint_every;
+  bool stop = stopping(run);
+  run->step = done;
   rt_progress_tick(run);
-  return stop_status(run, step);
+  if (run->option.out && (stop || (every > 0 && done % every == 0))) rt_checkpoint_write(run, done);
+  return stop ? stop_status(run, done) : 0;
 }
 
 void mlo_poison(void *p, size_t n) { memset(p, 0xff, n); }
@@ -215,11 +230,14 @@ static int run_program(MloRun *run) {
   RtErr e = {0};
   int status = 0;
   bool ready = check_program(p, &e) && (!run->option.out || rt_dir_check(p, &run->option, &e)) &&
-               make_arena(run, &e) && fill_arena(run, &e);
+               make_arena(run, &e) && fill_arena(run, &e) && rt_checkpoint_find(run, &e);
+  if (ready && p->checkpoint_every && !run->option.out && !run->option.quiet)
+    fprintf(stderr, "%s: without --out there are no checkpoints\n", p->name);
   if (ready) status = execute(run, &e);
   if (run->err.code) status = say(p, &run->err);
   if (e.code) status = say(p, &e);
   if (run->arena) munmap(run->arena, p->arena_bytes ? p->arena_bytes : 1);
+  free(run->resume_path);
   free(run->rows.step);
   free(run->rows.value);
   return status;

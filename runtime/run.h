@@ -46,6 +46,8 @@ struct MloRun {
   RtSignals signals;
   RtProgress progress;
   RtRows rows;
+  char *resume_path; /* the checkpoint to enter the loop with, checked; NULL: from the start */
+  bool checkpoint_failed, checkpoint_adopted; /* it was said; older runs' files were dealt with */
   double logged; /* when metrics.csv was last written */
   RtErr err;     /* why the schedule was stopped */
 };
@@ -69,5 +71,14 @@ bool rt_dir_begin(MloRun *run, RtErr *e);
 bool rt_dir_metrics(MloRun *run, RtErr *e);
 /* metrics.csv, final.npz where the variables are worth keeping (status 0 and 75), run.json. */
 bool rt_dir_end(MloRun *run, int status, RtErr *e);
+
+/* Checkpoints. Finds the one that --resume means, checks all of it and takes its rows of metrics;
+   resume_path stays NULL where `auto` finds none. Errors: RT_DATA, naming what differs. */
+bool rt_checkpoint_find(MloRun *run, RtErr *e);
+/* Puts the arrays of resume_path into the arena; *step is its step. */
+bool rt_checkpoint_load(MloRun *run, int64_t *step, RtErr *e);
+/* Writes one after `done` steps; whatever goes wrong is said once and the run goes on. Returns
+   whether the state is on the disk. */
+bool rt_checkpoint_write(MloRun *run, int64_t done);
 
 #endif

@@ -62,16 +62,17 @@ uint64_t rt_npz_bytes(const MloArray *array, int n) {
 
 enum { HEADER = 256 };
 
-/* The entry is header and data as two fragments: nothing of the arena is copied. 1 January 1980 is
-   the first day that the format knows. */
-static bool add_array(zip_t *zip, const MloArray *a, const unsigned char *arena, char *header) {
+/* An array is header and data as two fragments: nothing is copied. 1 January 1980 is the first day
+   that the format knows. */
+static bool add_entry(zip_t *zip, const RtEntry *a, char *header) {
   char name[512];
-  zip_uint64_t size = array_bytes(a);
-  zip_buffer_fragment_t part[2] = {{(zip_uint8_t *)header, 0},
-                                   {(zip_uint8_t *)(uintptr_t)(arena + a->offset), size}};
-  part[0].length = rt_npy_write_header(header, a->dtype, a->rank, a->dim);
-  snprintf(name, sizeof name, "%s.npy", a->name);
-  zip_source_t *source = zip_source_buffer_fragment(zip, part, size ? 2 : 1, 0);
+  bool text = a->rank < 0;
+  zip_uint64_t length = text ? 0 : rt_npy_write_header(header, a->dtype, a->rank, a->dim);
+  zip_buffer_fragment_t part[2] = {{(zip_uint8_t *)header, length},
+                                   {(zip_uint8_t *)(uintptr_t)a->data, a->bytes}};
+  snprintf(name, sizeof name, "%s%s", a->name, text ? "" : ".npy");
+  zip_source_t *source =
+      zip_source_buffer_fragment(zip, part + (text ? 1 : 0), text || !a->bytes ? 1 : 2, 0);
   if (!source) return false;
   zip_int64_t i = zip_file_add(zip, name, source, ZIP_FL_ENC_UTF_8);
   if (i < 0) {
@@ -82,9 +83,15 @@ static bool add_array(zip_t *zip, const MloArray *a, const unsigned char *arena,
          zip_file_set_dostime(zip, (zip_uint64_t)i, 0, 1 << 5 | 1, 0) == 0;
 }
 
+static bool sync_path(const char *path) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  bool ok = fd >= 0 && fsync(fd) == 0;
+  if (fd >= 0) close(fd);
+  return ok;
+}
+
 /* libzip itself writes into a temporary file beside `path` and renames it in zip_close. */
-bool rt_write_npz(const char *path, const MloArray *array, int n, const unsigned char *arena,
-                  RtErr *e) {
+bool rt_write_entries(const char *path, const RtEntry *entry, int n, bool sync, RtErr *e) {
   int code = 0;
   zip_error_t err;
   char *header = malloc((size_t)(n + 1) * HEADER);
@@ -98,12 +105,29 @@ bool rt_write_npz(const char *path, const MloArray *array, int n, const unsigned
     return false;
   }
   bool ok = true;
-  for (int i = 0; ok && i < n; i++) ok = add_array(zip, &array[i], arena, header + i * HEADER);
+  for (int i = 0; ok && i < n; i++) ok = add_entry(zip, &entry[i], header + i * HEADER);
   ok = ok && zip_close(zip) == 0;
   if (!ok) {
     rt_fail(e, RT_DATA, "%s: cannot be written: %s", path, zip_strerror(zip));
     zip_discard(zip);
   }
   free(header);
+  if (ok && sync && !sync_path(path))
+    ok = rt_fail(e, RT_DATA, "%s: cannot be written: %s", path, strerror(errno));
+  return ok;
+}
+
+void rt_entry_of(const MloArray *a, const unsigned char *arena, RtEntry *out) {
+  *out = (RtEntry){a->name, a->dtype, a->rank, {0}, arena + a->offset, array_bytes(a)};
+  for (int i = 0; i < a->rank; i++) out->dim[i] = a->dim[i];
+}
+
+bool rt_write_npz(const char *path, const MloArray *array, int n, const unsigned char *arena,
+                  RtErr *e) {
+  RtEntry *entry = malloc(((size_t)n + 1) * sizeof *entry);
+  if (!entry) return rt_fail(e, RT_DATA, "%s: out of memory", path);
+  for (int i = 0; i < n; i++) rt_entry_of(&array[i], arena, &entry[i]);
+  bool ok = rt_write_entries(path, entry, n, false, e);
+  free(entry);
   return ok;
 }
