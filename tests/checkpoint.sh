@@ -1,0 +1,134 @@
+#!/bin/sh
+# Runs that are killed and go on: `kill -9` at random moments, then --resume auto, must end in the same final.npz and
+# metrics.csv as an undisturbed run. Then interruption, checkpoints of another run, damaged ones, a folder that cannot be
+# written, and how many stay. Run from the repository's root with MLOC set; KILLS is how often each program is killed.
+set -eu
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+kills=${KILLS:-5}
+
+fail() {
+  echo "checkpoint: $*" >&2
+  exit 1
+}
+
+# program NAME PRECISION METHOD OPTIMIZER STEPS: random noise in the objective makes the seed matter.
+program() {
+  cat >"$dir/$1.mlo" <<EOF
+const strength = 1e-2;
+
+level fit {
+  var w : $2[60] = normal(0.1);
+  minimize sum((exp(0.1 * w) - 0.2 * iota(60) / 60)^2) + strength * sum(exp(tune.rho) * w^2);
+  optimizer = $4(lr = 0.01);
+  steps = 10;
+}
+
+level tune {
+  var rho : $2[60] in box(-8, 4) = -2;
+  argmin fit via $3;
+  minimize mean((fit.w - 0.1)^2);
+  optimizer = adam(lr = 0.05);
+  steps = $5;
+}
+
+run main of tune {
+  seed = 3;
+  precision = $2;
+  report = every(7, csv);
+  checkpoint = every(5, keep = 3);
+}
+EOF
+  "$MLOC" build "$dir/$1.mlo" -o "$dir/$1"
+}
+
+same() {
+  cmp "$dir/$1/final.npz" "$dir/$2/final.npz" || fail "$2: another final.npz"
+  cmp "$dir/$1/metrics.csv" "$dir/$2/metrics.csv" || fail "$2: another metrics.csv"
+}
+
+# A moment between 0 and 0.6 s, from bytes of the kernel.
+moment() { echo "0.$(od -An -N2 -tu2 /dev/urandom | awk '{ printf "%03d", $1 % 600 }')"; }
+
+killed() {
+  "$dir/$1" -q --out "$dir/$1.whole"
+  i=0
+  while [ $i -lt "$kills" ]; do
+    "$dir/$1" -q --out "$dir/$1.killed" --resume auto &
+    child=$!
+    sleep "$(moment)"
+    kill -9 $child 2>/dev/null || :
+    wait $child 2>/dev/null || :
+    i=$((i + 1))
+  done
+  "$dir/$1" -q --out "$dir/$1.killed" --resume auto
+  same "$1.whole" "$1.killed"
+  [ "$(ls "$dir/$1.killed/checkpoints" | wc -l)" -eq 3 ] || fail "$1: not three checkpoints"
+}
+
+# code WANTED TEXT COMMAND..: the exit code and a part of what it says
+code() {
+  wanted=$1 text=$2 got=0
+  shift 2
+  "$@" >"$dir/said" 2>&1 || got=$?
+  [ $got -eq "$wanted" ] || fail "exit code $got, expected $wanted: $* ($(cat "$dir/said"))"
+  grep -qF -- "$text" "$dir/said" || fail "did not say \`$text\`: $(cat "$dir/said")"
+}
+
+program cg32 f32 'cg(iters = 20)' adam 1500
+program cg64 f64 'cg(iters = 20)' sgd 1500
+program dense32 f32 'dense()' adam 400
+program dense64 f64 'dense()' adam 400
+for p in cg32 cg64 dense32 dense64; do killed $p; done
+
+# SIGTERM: a checkpoint, exit code 75; then on, with as many steps as the undisturbed run. The signal comes when the first
+# checkpoint shows that the run is under way; it has more steps than it could take until then.
+p=$dir/dense64
+"$p" -q --out "$dir/term" --steps 1000000 &
+child=$!
+while [ ! -e "$dir/term/checkpoints" ]; do sleep 0.01; done
+kill -TERM $child
+got=0
+wait $child || got=$?
+[ $got -eq 75 ] || fail "interrupted: exit code $got"
+step=$(ls "$dir/term/checkpoints" | tail -n 1 | sed 's/^0*//; s/[.].*//')
+step=$((step + 30))
+"$p" -q --out "$dir/whole" --steps $step
+code 0 'resumed at step' "$p" --out "$dir/term" --resume auto --steps $step
+same whole term
+
+# The run before it had fewer steps; a file by its name.
+"$p" -q --out "$dir/short" --steps 100
+code 0 'resumed at step 100' "$p" --out "$dir/long" --resume "$dir/short/checkpoints/0000000100.npz"
+cmp "$dir/long/final.npz" "$dir/dense64.whole/final.npz" || fail "continued: another final.npz"
+
+# Another run's.
+code 3 'setting `strength` was' "$p" --out "$dir/short" --resume auto --set strength=0.5
+code 3 'seed was 3 and is 4' "$p" --out "$dir/short" --resume auto --seed 4
+code 3 'beyond the 50 steps' "$p" --out "$dir/short" --resume auto --steps 50
+code 3 'its program is' "$dir/cg64" --out "$dir/short" --resume auto
+code 3 'has another type or shape' "$dir/cg32" --out "$dir/short" --resume auto
+[ -e "$dir/short/final.npz" ] || fail "a resume that failed removed the results"
+
+# Damaged: one byte in the middle of the last, half of the one before it.
+last=$dir/short/checkpoints/0000000100.npz
+size=$(wc -c <"$last")
+printf '\377' | dd of="$last" bs=1 seek=$((size / 3)) conv=notrunc 2>/dev/null
+code 3 '0000000100.npz' "$p" --out "$dir/other" --resume "$last"
+code 0 'resumed at step 95' "$p" --out "$dir/short" --resume auto --steps 96
+truncate -s $((size / 2)) "$last"
+cp "$last" "$dir/short/checkpoints/0000000095.npz"
+code 0 'resumed at step 90' "$p" --out "$dir/short" --resume auto --steps 91
+code 0 'warning: ' "$p" --out "$dir/short" --resume auto --steps 92
+
+# A folder that cannot be made: the run goes on and says so once.
+mkdir "$dir/full"
+: >"$dir/full/checkpoints"
+code 0 'warning: no checkpoint at step 5' "$p" --out "$dir/full"
+[ "$(grep -c warning "$dir/said")" -eq 1 ] || fail "more than one warning"
+cmp "$dir/full/final.npz" "$dir/dense64.whole/final.npz" || fail "without checkpoints: another final.npz"
+
+# Without a folder, and with nothing to go on with.
+code 0 'without --out there are no checkpoints' "$p" --steps 3
+code 0 'step' "$p" --out "$dir/new" --resume auto --steps 3
+code 2 'expected --out' "$p" --resume auto
