@@ -5,14 +5,14 @@
 set -eu
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-kills=${KILLS:-5}
+kills=${KILLS:-20}
 
 fail() {
   echo "checkpoint: $*" >&2
   exit 1
 }
 
-# program NAME PRECISION METHOD OPTIMIZER STEPS: random noise in the objective makes the seed matter.
+# program NAME PRECISION METHOD OPTIMIZER STEPS: about a second; initial values are random, so that the seed matters
 program() {
   cat >"$dir/$1.mlo" <<EOF
 const strength = 1e-2;
@@ -47,23 +47,32 @@ same() {
   cmp "$dir/$1/metrics.csv" "$dir/$2/metrics.csv" || fail "$2: another metrics.csv"
 }
 
-# A moment between 0 and 0.6 s, from bytes of the kernel.
-moment() { echo "0.$(od -An -N2 -tu2 /dev/urandom | awk '{ printf "%03d", $1 % 600 }')"; }
+# A moment within the next 0.2 s, from bytes of the kernel.
+moment() { od -An -N2 -tu2 /dev/urandom | awk '{ printf "0.%03d", $1 % 200 }'; }
 
+# One process is killed at each moment, or ends before it; most of them must have been killed.
 killed() {
   "$dir/$1" -q --out "$dir/$1.whole"
-  i=0
+  i=0 hit=0
   while [ $i -lt "$kills" ]; do
     "$dir/$1" -q --out "$dir/$1.killed" --resume auto &
-    child=$!
+    child=$! got=0
     sleep "$(moment)"
     kill -9 $child 2>/dev/null || :
-    wait $child 2>/dev/null || :
+    wait $child 2>/dev/null || got=$?
+    [ $got -eq 0 ] || [ $got -eq 137 ] || fail "$1: exit code $got of a run that was killed"
+    [ $got -eq 0 ] || hit=$((hit + 1))
+    # Once it has ended, another one from the start.
+    if [ $got -eq 0 ]; then
+      same "$1.whole" "$1.killed"
+      rm -rf "$dir/$1.killed"
+    fi
     i=$((i + 1))
   done
   "$dir/$1" -q --out "$dir/$1.killed" --resume auto
   same "$1.whole" "$1.killed"
   [ "$(ls "$dir/$1.killed/checkpoints" | wc -l)" -eq 3 ] || fail "$1: not three checkpoints"
+  [ $((2 * hit)) -ge "$kills" ] || fail "$1: $hit of $kills runs were killed"
 }
 
 # code WANTED TEXT COMMAND..: the exit code and a part of what it says
@@ -75,10 +84,10 @@ code() {
   grep -qF -- "$text" "$dir/said" || fail "did not say \`$text\`: $(cat "$dir/said")"
 }
 
-program cg32 f32 'cg(iters = 20)' adam 1500
-program cg64 f64 'cg(iters = 20)' sgd 1500
-program dense32 f32 'dense()' adam 400
-program dense64 f64 'dense()' adam 400
+program cg32 f32 'cg(iters = 20)' adam 900
+program cg64 f64 'cg(iters = 20)' sgd 900
+program dense32 f32 'dense()' adam 900
+program dense64 f64 'dense()' adam 900
 for p in cg32 cg64 dense32 dense64; do killed $p; done
 
 # SIGTERM: a checkpoint, exit code 75; then on, with as many steps as the undisturbed run. The signal comes when the first
