@@ -137,6 +137,21 @@ code 0 'warning: no checkpoint at step 5' "$p" --out "$dir/full"
 [ "$(grep -c warning "$dir/said")" -eq 1 ] || fail "more than one warning"
 cmp "$dir/full/final.npz" "$dir/dense64.whole/final.npz" || fail "without checkpoints: another final.npz"
 
+# What is not finite is never written; the good ones stay.
+cat >"$dir/nan.mlo" <<EOF
+level fit {
+  var w : f32[3] = 0.5;
+  minimize -sum(w^4);
+  optimizer = sgd(lr = 0.1);
+  steps = 400;
+}
+run main of fit { report = every(50, csv); checkpoint = every(2, keep = 2); }
+EOF
+"$MLOC" build "$dir/nan.mlo" -o "$dir/nan"
+code 4 'is not finite after step' "$dir/nan" --out "$dir/nan.out"
+grep -q 'diverged: metric `fit.loss` is NaN at step 50' "$dir/said" || fail "diverged: $(cat "$dir/said")"
+code 4 'resumed at step 10' "$dir/nan" --out "$dir/nan.out" --resume auto
+
 # Without a folder, and with nothing to go on with.
 code 0 'without --out there are no checkpoints' "$p" --steps 3
 code 0 'step' "$p" --out "$dir/new" --resume auto --steps 3
