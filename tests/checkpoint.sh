@@ -47,17 +47,19 @@ same() {
   cmp "$dir/$1/metrics.csv" "$dir/$2/metrics.csv" || fail "$2: another metrics.csv"
 }
 
-# A moment within the next 0.2 s, from bytes of the kernel.
-moment() { od -An -N2 -tu2 /dev/urandom | awk '{ printf "0.%03d", $1 % 200 }'; }
+# moment MS: within so many milliseconds, from bytes of the kernel.
+moment() { od -An -N2 -tu2 /dev/urandom | awk -v ms="$1" '{ printf "%.4f", $1 % 1000 * ms / 1e6 }'; }
 
-# One process is killed at each moment, or ends before it; most of them must have been killed.
+# One process is killed at each moment, or ends before it; a third of them must have been killed.
 killed() {
+  begin=$(date +%s%N)
   "$dir/$1" -q --out "$dir/$1.whole"
+  span=$((($(date +%s%N) - begin) / 3000000)) # a third of what it takes, so that some fall into a resumed run
   i=0 hit=0
   while [ $i -lt "$kills" ]; do
     "$dir/$1" -q --out "$dir/$1.killed" --resume auto &
     child=$! got=0
-    sleep "$(moment)"
+    sleep "$(moment $span)"
     kill -9 $child 2>/dev/null || :
     wait $child 2>/dev/null || got=$?
     [ $got -eq 0 ] || [ $got -eq 137 ] || fail "$1: exit code $got of a run that was killed"
@@ -71,8 +73,10 @@ killed() {
   done
   "$dir/$1" -q --out "$dir/$1.killed" --resume auto
   same "$1.whole" "$1.killed"
-  [ "$(ls "$dir/$1.killed/checkpoints" | wc -l)" -eq 3 ] || fail "$1: not three checkpoints"
-  [ $((2 * hit)) -ge "$kills" ] || fail "$1: $hit of $kills runs were killed"
+  [ "$(ls "$dir/$1.whole/checkpoints" | wc -l)" -eq 3 ] || fail "$1: not three checkpoints"
+  # A kill between the last one and the removal of the oldest leaves one more.
+  [ "$(ls "$dir/$1.killed/checkpoints" | wc -l)" -le 4 ] || fail "$1: more than four checkpoints"
+  [ $((3 * hit)) -ge "$kills" ] || fail "$1: $hit of $kills runs were killed"
 }
 
 # code WANTED TEXT COMMAND..: the exit code and a part of what it says
