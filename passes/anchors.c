@@ -141,13 +141,9 @@ static Index own_index(const Unit *u, const Node *n) {
 }
 
 static void call_reads(Grouping *s, Unit *u) {
-  /* What will have a home: any unit on the way to the operand's memory. */
-  Storage some = {0}, **home = arena_array(s->arena, Storage *, s->func->graph->nnode);
-  for (int i = 0; i < s->nunit; i++) home[s->unit[i].node->id] = &some;
-  home[u->node->id] = NULL;
   for (int k = 0; k < u->node->nin; k++) {
     Operand o;
-    if (!kernel_operand(home, u->node->in[k], &o))
+    if (!kernel_operand(s->unit_home, u->node->in[k], &o))
       compiler_bug("kernels", "%s: operand %d of %%%u", s->func->name, k, u->node->id);
     Read r = {.node = o.node, .unit = s->unit_of[o.node->id]};
     for (int i = 0; i < MAX_RANK; i++) r.at.axis[i] = AXIS_ANY;
@@ -205,32 +201,30 @@ static Group group_of(Grouping *s, int unit) {
   return g;
 }
 
-bool depends(const Grouping *s, int a, int b) { return s->dep[a * s->ngroup + b]; }
+static void take_needs(Grouping *s, int a, int b) {
+  uint64_t *to = needs_of(s, a);
+  const uint64_t *from = needs_of(s, b);
+  for (int w = 0; w < s->words; w++) to[w] |= from[w];
+  bit_set(to, b);
+}
 
 void add_dependence(Grouping *s, int a, int b) {
-  int n = s->ngroup;
-  for (int i = 0; i < n; i++) {
-    if (i != a && !depends(s, i, a)) continue;
-    s->dep[i * n + b] = true;
-    for (int j = 0; j < n; j++)
-      if (depends(s, b, j)) s->dep[i * n + j] = true;
-  }
+  for (int i = 0; i < s->ngroup; i++)
+    if (i == a || depends(s, i, a)) take_needs(s, i, b);
 }
 
 static void make_groups(Grouping *s) {
   s->ngroup = s->nunit;
   s->group = arena_array(s->arena, Group, s->ngroup);
-  s->dep = arena_alloc(s->arena, (size_t)s->ngroup * (size_t)s->ngroup + 1);
+  s->words = bit_words(s->ngroup);
+  s->need = arena_alloc(s->arena, sizeof *s->need * (size_t)s->ngroup * (size_t)s->words);
   for (int i = 0; i < s->nunit; i++) {
     Unit *u = &s->unit[i];
     u->group = i;
     s->group[i] = group_of(s, i);
-    bool *row = s->dep + (size_t)i * (size_t)s->ngroup;
     for (int k = 0; k < u->nread; k++) {
       int m = u->read[k].unit;
-      if (m < 0 || m == i) continue;
-      row[m] = true;
-      for (int j = 0; j < m; j++) row[j] = row[j] || depends(s, m, j);
+      if (m >= 0 && m != i && !depends(s, i, m)) take_needs(s, i, m);
     }
   }
 }
@@ -240,12 +234,14 @@ Grouping *grouping_new(Arena *scratch, Program *p, Func *f, bool fuse) {
   /* A copy is a computation like any other, so that it can go through a temporary. */
   for (int i = 0; i < f->nresult; i++)
     if (f->result[i]->op == OP_param) f->result[i] = ir_stop(f->graph, f->result[i]);
+  Storage *unit_home = arena_new_of(scratch, Storage);
   int n = f->graph->nnode;
   s->program = p;
   s->func = f;
   s->arena = scratch;
   s->reach = arena_array(scratch, bool, n);
   s->unit_of = arena_array(scratch, int, n);
+  s->unit_home = arena_array(scratch, Storage *, n);
   ir_reach(f->graph, f->result, f->nresult, s->reach);
   Choice c = {.s = s,
               .unit = arena_array(scratch, bool, n),
@@ -258,6 +254,7 @@ Grouping *grouping_new(Arena *scratch, Program *p, Func *f, bool fuse) {
     Unit u = {.node = f->graph->node[i]};
     own_space(&u);
     s->unit_of[i] = s->nunit;
+    s->unit_home[i] = unit_home;
     VEC_PUSH(scratch, s->unit, s->nunit, s->unit_cap, u);
   }
   for (int i = 0; i < s->nunit; i++) find_reads(s, &s->unit[i]);

@@ -10,6 +10,17 @@
 
 enum { MAX_UNITS = 48, SMALL = 1 << 12 };
 
+typedef struct Fusion {
+  Grouping *s;
+  uint64_t *users;  /* by group: the groups that need it, transitively */
+  uint64_t *alive;  /* groups that are not gone */
+  uint64_t *before; /* one row */
+} Fusion;
+
+static uint64_t *users_of(const Fusion *f, int a) {
+  return f->users + (size_t)a * (size_t)f->s->words;
+}
+
 /* ---- domains */
 
 static int dims_of(const Group *g, bool kept, int64_t *dim) {
@@ -74,12 +85,13 @@ static bool unify(const Group *a, const Group *b, Group *m, const Group **rows) 
 
 /* ---- conditions */
 
-static bool acyclic(const Grouping *s, int a, int b) {
-  for (int h = 0; h < s->ngroup; h++) {
-    if (h == a || h == b || s->group[h].gone) continue;
-    if (depends(s, b, h) && depends(s, h, a)) return false;
-    if (depends(s, a, h) && depends(s, h, b)) return false;
-  }
+/* Merging a and b is fine unless something needs one and is needed by the other. Bits of groups
+   that are gone stay behind in the rows of others. */
+static bool acyclic(const Fusion *f, int a, int b) {
+  const uint64_t *na = needs_of(f->s, a), *nb = needs_of(f->s, b);
+  const uint64_t *ua = users_of(f, a), *ub = users_of(f, b);
+  for (int w = 0; w < f->s->words; w++)
+    if (((na[w] & ub[w]) | (nb[w] & ua[w])) & f->alive[w]) return false;
   return true;
 }
 
@@ -198,30 +210,43 @@ static bool mergeable(const Group *g) {
          (g->kind == KERNEL_LOOP || (g->kind == KERNEL_GEMM && !provider_info(g->provider)->call));
 }
 
-static void take_dependences(Grouping *s, int a, int b) {
-  int n = s->ngroup;
-  bool *ra = &s->dep[(size_t)a * (size_t)n];
-  const bool *rb = &s->dep[(size_t)b * (size_t)n];
-  for (int j = 0; j < n; j++) ra[j] = ra[j] | (rb[j] & (j != a));
-  ra[b] = ra[a] = false;
-  for (int i = 0; i < n; i++) {
-    bool *ri = &s->dep[(size_t)i * (size_t)n];
-    if (i == a || s->group[i].gone || !(ri[a] || ri[b])) continue;
-    ri[a] = true;
-    ri[b] = false;
-    for (int j = 0; j < n; j++) ri[j] = ri[j] | ra[j];
+/* Group a, which has taken b in, has what both had in its row of a transitive relation. ia and ib
+   are the rows of a and b in the inverse relation: who is in one of them only takes the other's
+   row, who is in both has it. */
+static void spread(const Grouping *s, uint64_t *row, const uint64_t *ia, const uint64_t *ib, int a,
+                   int b) {
+  size_t words = (size_t)s->words;
+  uint64_t *ra = row + words * (size_t)a, *rb = row + words * (size_t)b;
+  int i;
+  BITS_EACH(i, w, s->words, ia[w] ^ ib[w]) {
+    if (i == a || i == b) continue;
+    uint64_t *to = row + words * (size_t)i;
+    const uint64_t *from = bit_get(ia, i) ? rb : ra;
+    for (size_t v = 0; v < words; v++) to[v] |= from[v];
+    bit_set(to, a);
   }
+  for (size_t v = 0; v < words; v++) ra[v] |= rb[v];
+  bit_clear(ra, a);
+  bit_clear(ra, b);
+}
+
+static void take_dependences(Fusion *f, int a, int b) {
+  memcpy(f->before, needs_of(f->s, a), sizeof *f->before * (size_t)f->s->words);
+  spread(f->s, f->s->need, users_of(f, a), users_of(f, b), a, b);
+  spread(f->s, f->users, f->before, needs_of(f->s, b), a, b);
+  bit_clear(f->alive, b);
 }
 
 /* Merges group b into a if it may and pays. */
-static bool try_merge(Grouping *s, int a, int b) {
+static bool try_merge(Fusion *f, int a, int b) {
+  Grouping *s = f->s;
   Group *x = &s->group[a], *y = &s->group[b];
   const Group *rows;
   Merge m = {.s = s};
   if (a == b || !mergeable(x) || !mergeable(y) ||
       (x->kind == KERNEL_GEMM && y->kind == KERNEL_GEMM))
     return false;
-  if (!pays(s, a, b) || !acyclic(s, a, b)) return false;
+  if (!pays(s, a, b) || !acyclic(f, a, b)) return false;
   for (int turn = 0; turn < 2; turn++) {
     const Group *p = turn ? y : x, *q = turn ? x : y;
     if (!unify(p, q, &m.m, &rows)) continue;
@@ -236,14 +261,15 @@ static bool try_merge(Grouping *s, int a, int b) {
       u->cls = m.cls[j];
       u->stage = m.stage[j];
     }
-    take_dependences(s, a, b);
+    take_dependences(f, a, b);
     return true;
   }
   return false;
 }
 
 /* Units in order: each joins the latest group that it reads from and fits. */
-static void merge_producers(Grouping *s) {
+static void merge_producers(Fusion *f) {
+  Grouping *s = f->s;
   for (int i = 0; i < s->nunit; i++) {
     const Unit *u = &s->unit[i];
     for (int best = i; best >= 0;) {
@@ -253,27 +279,51 @@ static void merge_producers(Grouping *s) {
         int g = v < 0 ? -1 : s->unit[v].group;
         if (g < best && g > next) next = g;
       }
-      if (next >= 0 && try_merge(s, next, u->group)) break;
+      if (next >= 0 && try_merge(f, next, u->group)) break;
       best = next;
     }
   }
 }
 
-static bool merge_pairs(Grouping *s) {
+static bool merge_pairs(Fusion *f) {
   bool changed = false;
-  for (int a = 0; a < s->ngroup; a++)
-    for (int b = a + 1; b < s->ngroup; b++)
-      if (!s->group[a].gone && !s->group[b].gone) changed = try_merge(s, a, b) || changed;
+  int a, b;
+  BITS_EACH(a, v, f->s->words, f->alive[v]) {
+    if (f->s->group[a].gone) continue;
+    BITS_EACH(b, w, f->s->words, f->alive[w])
+    if (b > a) changed = try_merge(f, a, b) || changed;
+  }
   return changed;
 }
 
+static Fusion fusion_new(Grouping *s) {
+  Fusion f = {.s = s};
+  size_t words = (size_t)s->words;
+  f.users = arena_alloc(s->arena, sizeof *f.users * (size_t)s->ngroup * words);
+  f.alive = arena_array(s->arena, uint64_t, s->words);
+  f.before = arena_array(s->arena, uint64_t, s->words);
+  for (int i = s->ngroup - 1; i >= 0; i--) {
+    bit_set(f.alive, i);
+    const uint64_t *from = users_of(&f, i);
+    for (int k = 0; k < s->unit[i].nread; k++) {
+      int m = s->unit[i].read[k].unit;
+      if (m < 0 || m == i || bit_get(users_of(&f, m), i)) continue;
+      uint64_t *to = users_of(&f, m);
+      for (size_t w = 0; w < words; w++) to[w] |= from[w];
+      bit_set(to, i);
+    }
+  }
+  return f;
+}
+
 bool pass_fuse(Program *p) {
+  grouping_drop(p);
   for (int i = 0; i < p->nfunc; i++) {
     Arena *scratch = arena_new();
-    Grouping *s = grouping_new(scratch, p, p->func[i], true);
-    merge_producers(s);
-    while (merge_pairs(s)) continue;
-    grouping_emit(s);
+    Fusion f = fusion_new(grouping_new(scratch, p, p->func[i], true));
+    merge_producers(&f);
+    while (merge_pairs(&f)) continue;
+    grouping_emit(f.s);
     arena_free(scratch);
   }
   return true;

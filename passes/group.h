@@ -2,6 +2,7 @@
 #define MLOC_PASSES_GROUP_H
 
 #include "ir/kernel.h"
+#include "passes/bits.h"
 
 /* A function's nodes on their way into kernels: units are the nodes that are computed once (anchors
    to be), groups the kernels to be. Everything between two units is computed in place. */
@@ -48,7 +49,9 @@ typedef struct Grouping {
   int nunit, unit_cap;
   Group *group; /* as many as units at most */
   int ngroup;
-  bool *dep; /* dep[a * ngroup + b]: a needs b, transitively */
+  uint64_t *need; /* by group, `words` words each: the groups that it needs, transitively */
+  int words;
+  Storage **unit_home; /* by node id: something for units, for kernel_operand */
 } Grouping;
 
 enum {
@@ -68,15 +71,20 @@ bool unit_axes(const Unit *u, const Group *g, AnchorClass cls, signed char *map)
 /* True if read r of unit u lies at the index that class cls has in g. */
 bool read_is_canonical(const Unit *u, AnchorClass ucls, const Read *r, const Group *g,
                        AnchorClass cls);
-bool depends(const Grouping *s, int a, int b);
+static inline uint64_t *needs_of(const Grouping *s, int a) {
+  return s->need + (size_t)a * (size_t)s->words;
+}
+static inline bool depends(const Grouping *s, int a, int b) { return bit_get(needs_of(s, a), b); }
 void add_dependence(Grouping *s, int a, int b);
 /* Work of one run over the group's domain. */
 int64_t group_work(const Grouping *s, const Group *g);
 
-/* Makes the function's kernels, homes and temporaries from the groups; drops those that it had. */
+/* Forgets the kernels of all functions and the temporaries that were made for them. */
+void grouping_drop(Program *p);
+/* Makes the function's kernels, homes and temporaries from the groups. */
 void grouping_emit(Grouping *s);
 
 /* Fills in what follows from the rest: flat, parallel, chunk, scratch, flops, bytes. */
-void kernel_measure(Program *p, const Func *f, Kernel *k);
+void kernel_measure(Arena *scratch, Program *p, const Func *f, Kernel *k);
 
 #endif

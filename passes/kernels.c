@@ -4,6 +4,7 @@
    value any more, else through a temporary that is copied at the end, since all reads see values
    from before the call. */
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ir/op.h"
@@ -11,11 +12,23 @@
 #include "passes/group.h"
 #include "passes/passes.h"
 
+/* A read of a value from before the call that a result replaces. */
+typedef struct Hazard {
+  int unit, read;
+} Hazard;
+
+typedef struct Hazards {
+  Hazard *hazard;
+  int n, cap;
+} Hazards;
+
 typedef struct Emit {
   Grouping *s;
   Func *f;
   int *order, norder; /* groups */
   int *rank_of;       /* by group: place in the order */
+  Hazards *hazards;   /* by result */
+  bool *replaced;     /* by node id: a param whose storage a result overwrites */
   bool *direct;       /* by result: stored by its kernel */
   bool *needs_home;   /* by unit */
   Storage **param;    /* by node id */
@@ -25,10 +38,51 @@ typedef struct Emit {
 
 /* ---- order */
 
-/* True if result i overwrites what unit u's read k wants from before the call. */
-static bool overwrites(const Emit *e, int i, const Read *r) {
-  return r->unit < 0 && e->param[r->node->id] &&
-         storage_overlap(e->param[r->node->id], e->f->dest[i]);
+typedef struct RootedResult {
+  const Storage *root;
+  int result;
+} RootedResult;
+
+static int by_root(const void *x, const void *y) {
+  const RootedResult *a = x, *b = y;
+  if (a->root != b->root) return (uintptr_t)a->root < (uintptr_t)b->root ? -1 : 1;
+  return a->result - b->result;
+}
+
+/* The results that overwrite a param, as entries of `sorted` that share its root and overlap. */
+static void note_read(Emit *e, const RootedResult *sorted, int unit, int read) {
+  const Read *r = &e->s->unit[unit].read[read];
+  const Storage *s = r->unit < 0 ? e->param[r->node->id] : NULL;
+  if (!s) return;
+  RootedResult key = {storage_root(s), 0};
+  int lo = 0, hi = e->f->nresult;
+  while (lo < hi) {
+    int mid = lo + (hi - lo) / 2;
+    if (by_root(&sorted[mid], &key) < 0)
+      lo = mid + 1;
+    else
+      hi = mid;
+  }
+  for (; lo < e->f->nresult && sorted[lo].root == key.root; lo++) {
+    int i = sorted[lo].result;
+    Hazards *h = &e->hazards[i];
+    Hazard hazard = {unit, read};
+    if (!storage_overlap(s, e->f->dest[i])) continue;
+    VEC_PUSH(e->s->arena, h->hazard, h->n, h->cap, hazard);
+    e->replaced[r->node->id] = true;
+  }
+}
+
+static void find_hazards(Emit *e) {
+  Grouping *s = e->s;
+  int n = e->f->nresult;
+  RootedResult *sorted = arena_array(s->arena, RootedResult, n);
+  e->hazards = arena_array(s->arena, Hazards, n);
+  e->replaced = arena_array(s->arena, bool, e->f->graph->nnode);
+  for (int i = 0; i < n; i++) sorted[i] = (RootedResult){storage_root(e->f->dest[i]), i};
+  qsort(sorted, (size_t)n, sizeof *sorted, by_root);
+  for (int j = 0; j < s->nunit; j++)
+    for (int k = 0; k < s->unit[j].nread; k++) note_read(e, sorted, j, k);
 }
 
 static int unit_of_result(const Emit *e, int i) { return e->s->unit_of[e->f->result[i]->id]; }
@@ -38,29 +92,33 @@ static void order_readers_first(Emit *e) {
   Grouping *s = e->s;
   for (int i = 0; i < e->f->nresult; i++) {
     int writer = s->unit[unit_of_result(e, i)].group;
-    for (int j = 0; j < s->nunit; j++) {
-      const Unit *u = &s->unit[j];
-      for (int k = 0; k < u->nread; k++)
-        if (u->group != writer && overwrites(e, i, &u->read[k]) && !depends(s, u->group, writer))
-          add_dependence(s, writer, u->group);
+    for (int j = 0; j < e->hazards[i].n; j++) {
+      int reader = s->unit[e->hazards[i].hazard[j].unit].group;
+      if (reader != writer && !depends(s, reader, writer) && !depends(s, writer, reader))
+        add_dependence(s, writer, reader);
     }
   }
 }
 
-/* A topological order; among the ready ones, the group with the earliest unit. */
+/* A topological order: sweeps over the groups take what is ready. `from`: the words before it hold
+   nothing that the group waits for. */
 static void order_groups(Emit *e) {
   Grouping *s = e->s;
-  bool *done = arena_array(s->arena, bool, s->ngroup);
+  uint64_t *waiting = arena_array(s->arena, uint64_t, s->words);
+  int *from = arena_array(s->arena, int, s->ngroup);
   e->order = arena_array(s->arena, int, s->ngroup);
   e->rank_of = arena_array(s->arena, int, s->ngroup);
+  for (int g = 0; g < s->ngroup; g++)
+    if (!s->group[g].gone) bit_set(waiting, g);
   for (bool more = true; more;) {
+    int g;
     more = false;
-    for (int g = 0; g < s->ngroup; g++) {
-      bool ready = !s->group[g].gone && !done[g];
-      for (int h = 0; ready && h < s->ngroup; h++)
-        ready = !depends(s, g, h) || s->group[h].gone || done[h] || h == g;
-      if (!ready) continue;
-      done[g] = more = true;
+    BITS_EACH(g, w, s->words, waiting[w]) {
+      const uint64_t *need = needs_of(s, g);
+      while (from[g] < s->words && !(need[from[g]] & waiting[from[g]])) from[g]++;
+      if (from[g] < s->words) continue;
+      bit_clear(waiting, g);
+      more = true;
       e->rank_of[g] = e->norder;
       e->order[e->norder++] = g;
     }
@@ -88,14 +146,12 @@ static bool safe_inside(const Emit *e, int i, const Unit *reader, const Read *r)
 
 static bool is_direct(const Emit *e, int i) {
   const Unit *w = &e->s->unit[unit_of_result(e, i)];
-  for (int j = 0; j < e->s->nunit; j++) {
-    const Unit *u = &e->s->unit[j];
-    for (int k = 0; k < u->nread; k++) {
-      if (!overwrites(e, i, &u->read[k])) continue;
-      if (u->group == w->group ? !safe_inside(e, i, u, &u->read[k])
-                               : e->rank_of[u->group] > e->rank_of[w->group])
-        return false;
-    }
+  for (int j = 0; j < e->hazards[i].n; j++) {
+    const Unit *u = &e->s->unit[e->hazards[i].hazard[j].unit];
+    const Read *r = &u->read[e->hazards[i].hazard[j].read];
+    if (u->group == w->group ? !safe_inside(e, i, u, r)
+                             : e->rank_of[u->group] > e->rank_of[w->group])
+      return false;
   }
   return true;
 }
@@ -110,8 +166,7 @@ static Storage *new_temp(Emit *e, Type type) {
 
 static bool reads_overwritten(const Emit *e, const Unit *u) {
   for (int k = 0; k < u->nread; k++)
-    for (int i = 0; i < e->f->nresult; i++)
-      if (overwrites(e, i, &u->read[k])) return true;
+    if (e->replaced[u->read[k].node->id]) return true;
   return false;
 }
 
@@ -245,37 +300,69 @@ static void copy_results(Emit *e) {
   }
 }
 
-static void drop_old(Program *p, Func *f) {
-  int n = 0;
+static int by_address(const void *x, const void *y) {
+  uintptr_t a = (uintptr_t) * (Storage *const *)x, b = (uintptr_t) * (Storage *const *)y;
+  return a < b ? -1 : a > b;
+}
+
+/* A name that new_temp or kernel_measure gives. */
+static bool made_for(const Func *f, const Storage *s) {
   size_t len = strlen(f->name);
-  for (int i = 0; i < p->nstorage; i++) {
-    Storage *s = p->storage[i];
-    bool named = s->kind == ST_TEMP && !strncmp(s->name, f->name, len) && s->name[len] == '.' &&
-                 (s->name[len + 1] == 't' || s->name[len + 1] == 's') &&
-                 isdigit((unsigned char)s->name[len + 2]);
-    bool mine = false;
-    for (int k = 0; named && k < f->nkernel; k++) {
-      mine = mine || s == f->kernel[k]->scratch;
-      for (int j = 0; j < f->kernel[k]->nstore; j++)
-        mine = mine || s == f->kernel[k]->store[j].dest;
-    }
-    for (int j = 0; j < f->nresult; j++) mine = mine && s != f->dest[j];
-    if (!mine) p->storage[n++] = s;
+  return s && s->kind == ST_TEMP && !strncmp(s->name, f->name, len) && s->name[len] == '.' &&
+         (s->name[len + 1] == 't' || s->name[len + 1] == 's') &&
+         isdigit((unsigned char)s->name[len + 2]);
+}
+
+typedef struct StorageSet {
+  Storage **s;
+  int n, cap;
+} StorageSet;
+
+static bool in_set(const StorageSet *set, Storage *s) {
+  return set->n && bsearch(&s, set->s, (size_t)set->n, sizeof s, by_address);
+}
+
+static void collect_made(Arena *arena, const Func *f, StorageSet *made) {
+  for (int k = 0; k < f->nkernel; k++) {
+    const Kernel *x = f->kernel[k];
+    if (made_for(f, x->scratch)) VEC_PUSH(arena, made->s, made->n, made->cap, x->scratch);
+    for (int j = 0; j < x->nstore; j++)
+      if (made_for(f, x->store[j].dest))
+        VEC_PUSH(arena, made->s, made->n, made->cap, x->store[j].dest);
   }
-  program_keep_storages(p, n);
-  f->nkernel = 0;
+}
+
+void grouping_drop(Program *p) {
+  Arena *scratch = arena_new();
+  StorageSet made = {0}, dest = {0};
+  int n = 0;
+  for (int i = 0; i < p->nfunc; i++) {
+    Func *f = p->func[i];
+    collect_made(scratch, f, &made);
+    for (int j = 0; j < f->nresult; j++) VEC_PUSH(scratch, dest.s, dest.n, dest.cap, f->dest[j]);
+    f->nkernel = 0;
+  }
+  if (made.n) {
+    qsort(made.s, (size_t)made.n, sizeof *made.s, by_address);
+    if (dest.n) qsort(dest.s, (size_t)dest.n, sizeof *dest.s, by_address);
+    for (int i = 0; i < p->nstorage; i++)
+      if (!in_set(&made, p->storage[i]) || in_set(&dest, p->storage[i]))
+        p->storage[n++] = p->storage[i];
+    program_keep_storages(p, n);
+  }
+  arena_free(scratch);
 }
 
 void grouping_emit(Grouping *s) {
   Func *f = s->func;
   Program *p = s->program;
   Emit e = {.s = s, .f = f};
-  drop_old(p, f);
   e.param = arena_array(s->arena, Storage *, f->graph->nnode);
   for (int i = 0; i < f->graph->nnode; i++) {
     const Node *n = f->graph->node[i];
     if (n->op == OP_param && s->reach[i]) e.param[i] = program_find(p, n->attr.sym);
   }
+  find_hazards(&e);
   order_readers_first(&e);
   order_groups(&e);
   find_homes(&e);
@@ -284,10 +371,11 @@ void grouping_emit(Grouping *s) {
   for (int i = 0; i < e.norder; i++) make_kernel(&e, e.order[i], i);
   set_homes(&e);
   copy_results(&e);
-  for (int i = 0; i < f->nkernel; i++) kernel_measure(p, f, f->kernel[i]);
+  for (int i = 0; i < f->nkernel; i++) kernel_measure(s->arena, p, f, f->kernel[i]);
 }
 
 bool pass_kernels(Program *p) {
+  grouping_drop(p);
   for (int i = 0; i < p->nfunc; i++) {
     Arena *scratch = arena_new();
     grouping_emit(grouping_new(scratch, p, p->func[i], false));

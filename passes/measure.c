@@ -120,8 +120,7 @@ static int64_t scratch_doubles(const Kernel *k) {
   return reductions * kernel_chunks(k) * kernel_rows(k);
 }
 
-void kernel_measure(Program *p, const Func *f, Kernel *k) {
-  Arena *scratch = arena_new();
+void kernel_measure(Arena *scratch, Program *p, const Func *f, Kernel *k) {
   Measure m = {.f = f, .k = k, .flat = k->kind == KERNEL_LOOP, .arena = scratch};
   for (int i = 0; i < k->rank; i++) m.flat = m.flat && !k->reduced[i];
   for (int i = 0; i < k->nanchor; i++) {
@@ -139,5 +138,4 @@ void kernel_measure(Program *p, const Func *f, Kernel *k) {
   if (n > 0)
     k->scratch = program_storage(p, ST_TEMP, type_make(DT_F64, 1, &n), "%s.s%s", f->name,
                                  strrchr(k->name, 'k') + 1);
-  arena_free(scratch);
 }

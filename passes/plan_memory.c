@@ -73,12 +73,12 @@ static bool may_take_over(const Step *s, Storage *operand, const Storage *result
 /* Matches operands that die at the step with results that are born there; partner[item] or -1. */
 static void match(Planner *pl, const Step *s, int *partner) {
   Live *l = pl->live;
-  for (int i = 0; i < l->nitem; i++) partner[i] = -1;
-  if (!s->kernel) return;
-  for (int a = 0; a < l->nitem; a++) {
-    if (!bit_get(s->use, a) || bit_get(s->out, a) || bit_get(s->write, a)) continue;
-    for (int b = 0; b < l->nitem; b++) {
-      if (!bit_get(s->kill, b) || bit_get(s->in, b) || partner[b] >= 0) continue;
+  for (int i = 0; i < s->use.n; i++) {
+    int a = s->use.item[i];
+    if (!s->kernel || live_out(l, s, a) || items_have(&s->write, a)) continue;
+    for (int k = 0; k < s->kill.n; k++) {
+      int b = s->kill.item[k];
+      if (bit_get(s->in, b) || partner[b] >= 0) continue;
       if (l->item[b] == s->kernel->scratch || !may_take_over(s, l->item[a], l->item[b])) continue;
       partner[a] = b;
       partner[b] = a;
@@ -91,44 +91,59 @@ static void match(Planner *pl, const Step *s, int *partner) {
 
 /* ---- clashes */
 
-static void find_clashes(Planner *pl) {
-  Live *l = pl->live;
-  uint64_t *busy = arena_array(pl->arena, uint64_t, l->words);
-  int *partner = arena_array(pl->arena, int, l->nitem);
-  for (int i = 0; i < l->nstep; i++) {
-    const Step *s = &l->step[i];
-    for (int w = 0; w < l->words; w++) busy[w] = s->in[w] | s->out[w] | s->write[w] | s->use[w];
-    match(pl, s, partner);
-    for (int a = 0; a < l->nitem; a++) {
-      if (!bit_get(busy, a)) continue;
-      bool had = partner[a] >= 0 && bit_get(pl->clash[a], partner[a]);
-      for (int w = 0; w < l->words; w++) pl->clash[a][w] |= busy[w];
-      if (partner[a] >= 0 && !had) bit_clear(pl->clash[a], partner[a]);
-    }
-  }
-}
-
-static int leader(const Planner *pl, int i) {
-  while (pl->same[i] != i) i = pl->same[i];
-  return i;
-}
-
 static void clash_with(Planner *pl, int a, int b) {
   bit_set(pl->clash[a], b);
   bit_set(pl->clash[b], a);
 }
 
+/* Two items clash that are both in use at a step, unless they are partners there. Those that were
+   both in use at the step before, and no partners, clash already. */
+static void find_clashes(Planner *pl) {
+  Live *l = pl->live;
+  uint64_t *busy = arena_array(pl->arena, uint64_t, l->words);
+  uint64_t *before = arena_array(pl->arena, uint64_t, l->words);
+  int *partner = arena_array(pl->arena, int, l->nitem), a, b;
+  for (int i = 0; i < l->nitem; i++) partner[i] = -1;
+  for (int i = 0; i < l->nstep; i++) {
+    const Step *s = &l->step[i];
+    live_busy(l, s, busy);
+    match(pl, s, partner);
+    BITS_EACH(a, v, l->words, busy[v] & ~before[v]) {
+      BITS_EACH(b, w, l->words, busy[w]) {
+        if (partner[a] != b) clash_with(pl, a, b);
+      }
+    }
+    memcpy(before, busy, sizeof *busy * (size_t)l->words);
+    for (int k = 0; k < s->use.n; k++) {
+      a = s->use.item[k];
+      b = partner[a];
+      if (b < 0) continue;
+      bit_clear(before, a);
+      bit_clear(before, b);
+      partner[a] = partner[b] = -1;
+    }
+  }
+}
+
+static int leader(const Planner *pl, int i) {
+  while (pl->same[i] != i) i = pl->same[i] = pl->same[pl->same[i]];
+  return i;
+}
+
 /* b's group joins a's: all of one clash with whatever clashes with one. */
 static void join(Planner *pl, int a, int b) {
-  Live *l = pl->live;
+  int i;
   pl->same[b] = a;
-  for (int i = 0; i < l->nitem; i++)
-    if (bit_get(pl->clash[b], i) && i != a && i != b) clash_with(pl, a, i);
+  BITS_EACH(i, w, pl->live->words, pl->clash[b][w]) {
+    if (i != a && i != b) clash_with(pl, a, i);
+  }
 }
 
 static bool groups_clash(const Planner *pl, int a, int b) {
-  for (int i = 0; i < pl->live->nitem; i++)
-    if (leader(pl, i) == b && bit_get(pl->clash[a], i)) return true;
+  int i;
+  BITS_EACH(i, w, pl->live->words, pl->clash[a][w]) {
+    if (leader(pl, i) == b) return true;
+  }
   return bit_get(pl->clash[b], a);
 }
 
@@ -150,47 +165,37 @@ static void join_pairs(Planner *pl) {
 
 /* ---- placement */
 
-typedef struct Range {
-  int64_t lo, hi;
-} Range;
-
-static int range_order(const void *x, const void *y) {
-  const Range *a = x, *b = y;
-  return a->lo < b->lo ? -1 : a->lo > b->lo;
-}
-
 /* By leader, the leaders of groups that clash with its own: groups_clash both ways, for all at
  * once. */
 static uint64_t **group_clashes(const Planner *pl) {
   Live *l = pl->live;
   uint64_t **group = arena_array(pl->arena, uint64_t *, l->nitem);
-  for (int i = 0; i < l->nitem; i++) group[i] = arena_array(pl->arena, uint64_t, l->words);
+  int i;
   for (int a = 0; a < l->nitem; a++)
-    for (int i = 0; pl->same[a] == a && i < l->nitem; i++) {
-      if (!bit_get(pl->clash[a], i)) continue;
+    if (pl->same[a] == a) group[a] = arena_array(pl->arena, uint64_t, l->words);
+  for (int a = 0; a < l->nitem; a++) {
+    if (pl->same[a] != a) continue;
+    BITS_EACH(i, w, l->words, pl->clash[a][w]) {
       bit_set(group[a], leader(pl, i));
       bit_set(group[leader(pl, i)], a);
     }
+  }
   return group;
 }
 
-/* The smallest gap between what clashes that holds the item, above the permanent storages. r: room
- * for n. */
+/* The smallest gap between what clashes that holds the item, above the permanent storages. placed:
+   n items by offset. */
 static int64_t best_gap(const Planner *pl, int item, const uint64_t *clash, const int *placed,
-                        int n, Range *r, int64_t base) {
-  int nr = 0;
-  for (int i = 0; i < n; i++) {
-    int64_t lo = pl->live->item[placed[i]]->offset;
-    if (bit_get(clash, placed[i])) r[nr++] = (Range){lo, lo + size_of(pl, placed[i])};
-  }
-  qsort(r, (size_t)nr, sizeof *r, range_order);
+                        int n, int64_t base) {
   int64_t at = base, best = -1, gap = INT64_MAX, size = size_of(pl, item);
-  for (int i = 0; i < nr; i++) {
-    if (r[i].lo - at >= size && r[i].lo - at < gap) {
+  for (int i = 0; i < n; i++) {
+    if (!bit_get(clash, placed[i])) continue;
+    int64_t lo = pl->live->item[placed[i]]->offset, hi = lo + size_of(pl, placed[i]);
+    if (lo - at >= size && lo - at < gap) {
       best = at;
-      gap = r[i].lo - at;
+      gap = lo - at;
     }
-    if (r[i].hi > at) at = r[i].hi;
+    if (hi > at) at = hi;
   }
   return best >= 0 ? best : at;
 }
@@ -211,16 +216,16 @@ static void share_bytes(Planner *pl) {
   int64_t base = pl->top;
   int *placed = arena_array(pl->arena, int, l->nitem), n = 0;
   Sized *order = arena_array(pl->arena, Sized, l->nitem);
-  Range *range = arena_array(pl->arena, Range, l->nitem);
   uint64_t **clash = group_clashes(pl);
   for (int i = 0; i < l->nitem; i++)
     if (pl->same[i] == i) order[n++] = (Sized){size_of(pl, i), i};
   qsort(order, (size_t)n, sizeof *order, largest_first);
   for (int i = 0; i < n; i++) {
-    int item = order[i].item;
-    int64_t at = best_gap(pl, item, clash[item], placed, i, range, base);
+    int item = order[i].item, k = i;
+    int64_t at = best_gap(pl, item, clash[item], placed, i, base);
     l->item[item]->offset = at;
-    placed[i] = item;
+    for (; k > 0 && l->item[placed[k - 1]]->offset > at; k--) placed[k] = placed[k - 1];
+    placed[k] = item;
     if (at + order[i].size > pl->top) pl->top = at + order[i].size;
   }
   for (int i = 0; i < l->nitem; i++) l->item[i]->offset = l->item[leader(pl, i)]->offset;
@@ -240,22 +245,37 @@ static int by_kernel(const void *x, const void *y) {
   return *a < *b ? -1 : *a > *b;
 }
 
-/* What is in use at one of the kernel's steps, and whose bytes nobody needs after any of them. */
-static void find_dead(Planner *pl, Kernel *k, Step *const *step, int n) {
+/* What is in use at one of the kernel's steps, and whose bytes nobody needs after any of them.
+   next: the other items of a group, around. */
+static void find_dead(Planner *pl, Kernel *k, Step *const *step, int n, uint64_t *busy,
+                      uint64_t *out, const int *next) {
   Live *l = pl->live;
-  Arena *scratch = arena_new();
-  bool *lives = arena_array(scratch, bool, l->nitem); /* by leader */
-  int cap = 0;
-  for (int j = 0; j < n; j++)
-    for (int i = 0; i < l->nitem; i++)
-      if (bit_get(step[j]->out, i)) lives[leader(pl, i)] = true;
-  for (int i = 0; i < l->nitem; i++) {
-    bool busy = false;
-    for (int j = 0; j < n; j++) busy = busy || live_busy(l, step[j], i);
-    if (busy && !l->pinned[i] && !lives[leader(pl, i)])
-      VEC_PUSH(pl->p->arena, k->dead, k->ndead, cap, l->item[i]);
+  int cap = 0, i;
+  memset(out, 0, sizeof *out * (size_t)l->words);
+  memset(busy, 0, sizeof *busy * (size_t)l->words);
+  for (int j = 0; j < n; j++) {
+    live_busy(l, step[j], l->row);
+    for (int w = 0; w < l->words; w++) busy[w] |= l->row[w];
+    for (int w = 0; w < l->words; w++) out[w] |= live_out_word(l, step[j], w);
   }
-  arena_free(scratch);
+  BITS_EACH(i, w, l->words, busy[w] & ~out[w]) {
+    bool lives = l->pinned[i];
+    for (int j = next[i]; j != i && !lives; j = next[j]) lives = bit_get(out, j);
+    if (!lives) VEC_PUSH(pl->p->arena, k->dead, k->ndead, cap, l->item[i]);
+  }
+}
+
+/* Rings of the items that share an offset. */
+static int *group_rings(Planner *pl) {
+  int n = pl->live->nitem, *next = arena_array(pl->arena, int, n);
+  for (int i = 0; i < n; i++) next[i] = i;
+  for (int i = 0; i < n; i++) {
+    int first = leader(pl, i);
+    if (first == i) continue;
+    next[i] = next[first];
+    next[first] = i;
+  }
+  return next;
 }
 
 static void find_all_dead(Planner *pl) {
@@ -266,23 +286,26 @@ static void find_all_dead(Planner *pl) {
       pl->p->func[i]->kernel[k]->dead = NULL;
       pl->p->func[i]->kernel[k]->ndead = 0;
     }
+  uint64_t *busy = arena_array(pl->arena, uint64_t, l->words);
+  uint64_t *out = arena_array(pl->arena, uint64_t, l->words);
+  int *next = group_rings(pl);
   for (int i = 0; i < l->nstep; i++) step[i] = &l->step[i];
   qsort(step, (size_t)l->nstep, sizeof *step, by_kernel);
   for (int i = 0, n; i < l->nstep; i += n) {
     for (n = 1; i + n < l->nstep && step[i + n]->kernel == step[i]->kernel; n++) continue;
-    if (step[i]->kernel) find_dead(pl, step[i]->kernel, step + i, n);
+    if (step[i]->kernel) find_dead(pl, step[i]->kernel, step + i, n, busy, out, next);
   }
 }
 
 /* Values that a round of the top level's loop leaves to the next. What the loop reads only was
  * made before it, and is made again before a resumed run enters the loop. */
 static void find_carried(Live *l) {
-  for (int i = 0; i < l->nitem; i++) {
-    l->item[i]->carried = false;
-    if (l->top_head < 0 || !bit_get(l->step[l->top_head].in, i)) continue;
-    for (int k = l->top_head; k < l->top_end; k++)
-      if (bit_get(l->step[k].write, i)) l->item[i]->carried = true;
-  }
+  for (int i = 0; i < l->nitem; i++) l->item[i]->carried = false;
+  for (int k = l->top_head; k >= 0 && k < l->top_end; k++)
+    for (int i = 0; i < l->step[k].write.n; i++) {
+      int item = l->step[k].write.item[i];
+      if (bit_get(l->step[l->top_head].in, item)) l->item[item]->carried = true;
+    }
 }
 
 static void record(Planner *pl) {
@@ -292,13 +315,19 @@ static void record(Planner *pl) {
     pl->p->storage[i]->born = 0;
     pl->p->storage[i]->dies = l->nstep;
   }
-  for (int i = 0; i < l->nitem; i++) {
-    l->item[i]->born = l->item[i]->dies = -1;
-    for (int k = 0; k < l->nstep; k++) {
-      if (!live_busy(l, &l->step[k], i)) continue;
-      if (l->item[i]->born < 0) l->item[i]->born = k;
-      l->item[i]->dies = k;
+  for (int i = 0; i < l->nitem; i++) l->item[i]->born = l->item[i]->dies = -1;
+  uint64_t *busy = arena_array(pl->arena, uint64_t, l->words);
+  uint64_t *before = arena_array(pl->arena, uint64_t, l->words);
+  for (int k = 0, i; k <= l->nstep; k++) { /* one step further, nothing is in use */
+    memset(busy, 0, sizeof *busy * (size_t)l->words);
+    if (k < l->nstep) live_busy(l, &l->step[k], busy);
+    BITS_EACH(i, w, l->words, busy[w] ^ before[w]) {
+      if (bit_get(before, i))
+        l->item[i]->dies = k - 1;
+      else if (l->item[i]->born < 0)
+        l->item[i]->born = k;
     }
+    memcpy(before, busy, sizeof *busy * (size_t)l->words);
   }
   find_all_dead(pl);
 }
@@ -310,7 +339,7 @@ static void plan(Program *p, bool share) {
   pl.clash = arena_array(scratch, uint64_t *, l->nitem);
   pl.same = arena_array(scratch, int, l->nitem);
   for (int i = 0; i < l->nitem; i++) {
-    pl.clash[i] = arena_array(scratch, uint64_t, l->words);
+    if (share) pl.clash[i] = arena_array(scratch, uint64_t, l->words);
     pl.same[i] = i;
   }
   for (int i = 0; i < p->nstorage; i++)
@@ -318,8 +347,7 @@ static void plan(Program *p, bool share) {
   if (share) {
     find_clashes(&pl);
     for (int i = 0; i < l->nitem; i++)
-      for (int k = 0; k < l->nitem; k++)
-        if (l->pinned[i]) clash_with(&pl, i, k);
+      for (int k = 0; l->pinned[i] && k < l->nitem; k++) clash_with(&pl, i, k);
     join_pairs(&pl);
     share_bytes(&pl);
   } else {

@@ -60,7 +60,7 @@ static void live_values_do_not_overlap(void **state) {
     for (int s = 0; s < l->nstep; s++)
       for (int i = 0; i < l->nitem; i++)
         for (int k = 0; k < i; k++)
-          if (bit_get(l->step[s].out, i) && bit_get(l->step[s].out, k))
+          if (live_out(l, &l->step[s], i) && live_out(l, &l->step[s], k))
             assert_false(overlap(l->item[i], l->item[k]));
     build_free(&b);
   }
@@ -104,7 +104,7 @@ static void cut_lifetimes_are_caught(void **state) {
       for (int k = 0; k < l->nitem; k++) {
         bool together = false;
         for (int s = 0; s < l->nstep && i != k; s++)
-          together = together || (bit_get(l->step[s].out, i) && bit_get(l->step[s].out, k));
+          together = together || (live_out(l, &l->step[s], i) && live_out(l, &l->step[s], k));
         if (!together) continue;
         mutants++;
         if (survives(b.p, l->item[i], l->item[k], want, n))
@@ -128,7 +128,7 @@ static void early_deaths_are_caught(void **state) {
     Live *l = live_new(b.arena, b.p);
     for (int s = 0; s < l->nstep; s++)
       for (int i = 0; i < l->nitem && l->step[s].kernel; i++) {
-        if (!bit_get(l->step[s].out, i)) continue;
+        if (!live_out(l, &l->step[s], i)) continue;
         Kernel *k = l->step[s].kernel, whole = *k;
         k->dead = arena_array(b.arena, Storage *, k->ndead + 1);
         if (whole.ndead) memcpy(k->dead, whole.dead, sizeof *k->dead * (size_t)whole.ndead);
