@@ -199,18 +199,34 @@ Val emit_node(Emit *e, const Node *n, const Pos *ix, int guard) {
       return m->value;
   Val v = expand(e, n, ix, guard);
   Memo *m = arena_new_of(e->arena, Memo);
-  *m = (Memo){*ix, guard, v, e->scope[v.depth].serial, e->memo[n->id]};
-  e->memo[n->id] = m;
+  *m = (Memo){*ix, guard, v, e->scope[v.depth].serial, n->id, e->memo[n->id], e->made};
+  e->memo[n->id] = e->made = m;
   return v;
 }
 
+static void make_tables(NodeTables *x, Arena *a, const Func *f) {
+  *x = (NodeTables){.func = f, .itype = "int32_t"};
+  x->bound = arena_array(a, Bound, f->graph->nnode);
+  x->memo = arena_array(a, Memo *, f->graph->nnode);
+  for (int i = 0; i < f->graph->nnode; i++)
+    if (type_count(f->graph->node[i]->type) > INT32_MAX / 2) x->itype = "int64_t";
+}
+
 void emit_begin(Emit *e, Arena *a, const Target *t, const Program *p, const Func *f,
-                const Kernel *k) {
-  *e = (Emit){.arena = a, .target = t, .program = p, .func = f, .kernel = k, .itype = "int32_t"};
-  e->bound = arena_array(a, Bound, f->graph->nnode);
-  e->memo = arena_array(a, Memo *, f->graph->nnode);
+                const Kernel *k, NodeTables *tables) {
+  if (tables->func != f) make_tables(tables, a, f);
+  *e = (Emit){.arena = a, .target = t, .program = p, .func = f, .kernel = k};
+  e->itype = tables->itype;
+  e->bound = tables->bound;
+  e->memo = tables->memo;
   for (int i = 0; i < k->nanchor; i++) e->bound[k->anchor[i].node->id].anchor = &k->anchor[i];
   e->scope[0].body.arena = a;
   text_add(&e->scope[0].body, "");
   e->scope[0].serial = ++e->serial;
+}
+
+void emit_end(Emit *e) {
+  for (int i = 0; i < e->kernel->nanchor; i++)
+    e->bound[e->kernel->anchor[i].node->id] = (Bound){.anchor = NULL};
+  for (; e->made; e->made = e->made->before) e->memo[e->made->id] = NULL;
 }

@@ -79,6 +79,7 @@ struct Emit {
   int nparam, param_cap;
   Bound *bound; /* by node id */
   Memo **memo;  /* by node id */
+  Memo *made;   /* all memos, through `before` */
   Guard *guard;
   int nguard, guard_cap;
   Quotient *quotient;
@@ -92,8 +93,19 @@ struct Emit {
   bool random, vectors;          /* needs mlo_random.h, mlo_vector.h */
 };
 
+/* Tables by node id that the kernels of a function use one after the other. */
+typedef struct NodeTables {
+  const Func *func;
+  Bound *bound;
+  Memo **memo;
+  const char *itype;
+} NodeTables;
+
+/* The tables are made anew when the function changes; they must be empty, as emit_end leaves them.
+ */
 void emit_begin(Emit *e, Arena *a, const Target *t, const Program *p, const Func *f,
-                const Kernel *k);
+                const Kernel *k, NodeTables *tables);
+void emit_end(Emit *e);
 /* Nodes at an index; guard 0 is "always". */
 Val emit_node(Emit *e, const Node *n, const Pos *ix, int guard);
 int emit_var(Emit *e, int64_t extent, const char *prefix);

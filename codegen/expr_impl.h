@@ -10,7 +10,8 @@ struct Memo { /* the local that holds a node at an index under a guard */
   int guard;
   Val value;
   unsigned serial;
-  Memo *next;
+  uint32_t id;         /* of the node */
+  Memo *next, *before; /* of the same node; of all */
 };
 
 /* Guards chain: a guard holds where its parent and 0 <= e < extent hold. Loads under one are

@@ -46,7 +46,8 @@ static json_t *kernel_stores(const Kernel *k) {
   return a;
 }
 
-static json_t *kernel_report(const Program *p, const Func *f, const Kernel *k, const char *source) {
+static json_t *kernel_report(const Program *p, const Func *f, const Kernel *k,
+                             const Lines *source) {
   int64_t axis[MAX_RANK];
   int *line, naxis = 0, nline = cg_lines(p->arena, source, k, &line);
   json_t *lines = json_array();
@@ -72,10 +73,11 @@ static json_t *kernel_report(const Program *p, const Func *f, const Kernel *k, c
 }
 
 json_t *inspect_kernels(const Program *p, const char *source) {
+  Lines lines = cg_find_lines(p->arena, source);
   json_t *a = json_array();
   for (int i = 0; i < p->nfunc; i++)
     for (int k = 0; k < p->func[i]->nkernel; k++)
-      json_array_append_new(a, kernel_report(p, p->func[i], p->func[i]->kernel[k], source));
+      json_array_append_new(a, kernel_report(p, p->func[i], p->func[i]->kernel[k], &lines));
   return a;
 }
 

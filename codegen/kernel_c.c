@@ -5,6 +5,8 @@
 #include "codegen/kernel_c.h"
 
 #include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "codegen/spans.h"
 #include "codegen/unit_c.h"
@@ -33,14 +35,12 @@ static void print_body(Emit *e, const bool *merge) {
 }
 
 static void begin(Emit *e, Unit *u, const Func *f, const Kernel *k) {
-  emit_begin(e, u->arena, &cg_target_c, u->program, f, k);
+  emit_begin(e, u->arena, &cg_target_c, u->program, f, k, &u->tables);
   for (int a = 0; a < k->rank; a++) {
     e->axis[a] = aff_const(0);
     e->axis_var[a] = -1;
     if (k->dim[a] != 1) e->naxis++;
   }
-  for (int i = 0; i < f->graph->nnode; i++)
-    if (type_count(f->graph->node[i]->type) > INT32_MAX / 2) e->itype = "int64_t";
 }
 
 /* True if nothing that the kernel writes overlaps this parameter's bytes, or the other way round.
@@ -82,12 +82,27 @@ static const char *signature_and_body(Emit *e) {
   return text_indent(e->arena, t.s);
 }
 
+/* Where the kernel of this text is or would be: its number plus 1. */
+static int *slot_of(Unit *u, const char *text) {
+  int mask = u->nslot - 1, i = (int)(XXH3_64bits(text, strlen(text)) & (uint64_t)mask);
+  while (u->slot[i] && strcmp(u->kernel[u->slot[i] - 1].text, text)) i = (i + 1) & mask;
+  return &u->slot[i];
+}
+
+static void grow_slots(Unit *u) {
+  u->nslot = u->nslot ? 2 * u->nslot : 64;
+  u->slot = arena_array(u->arena, int, u->nslot);
+  for (int i = 0; i < u->nkernel; i++) *slot_of(u, u->kernel[i].text) = i + 1;
+}
+
 static CKernel *share(Unit *u, const char *text) {
-  for (int i = 0; i < u->nkernel; i++)
-    if (!strcmp(u->kernel[i].text, text)) return &u->kernel[i];
+  if (2 * u->nkernel >= u->nslot) grow_slots(u);
+  int *slot = slot_of(u, text);
+  if (*slot) return &u->kernel[*slot - 1];
   const char *prefix = u->options->library ? u->options->library : "";
   CKernel k = {text, arena_printf(u->arena, "%sk%d", prefix, u->nkernel), {.arena = u->arena}};
   VEC_PUSH(u->arena, u->kernel, u->nkernel, u->kernel_cap, k);
+  *slot = u->nkernel;
   return &u->kernel[u->nkernel - 1];
 }
 
@@ -112,13 +127,15 @@ void unit_kernel(Unit *u, const Func *f, const Kernel *k) {
   begin(&dry, u, f, k);
   dry.analyse = true;
   print_body(&dry, merge);
+  emit_end(&dry);
   for (int a = 0; a + 1 < dry.naxis; a++) merge[a] = !dry.apart[a];
   begin(&e, u, f, k);
   print_body(&e, merge);
+  emit_end(&e);
   u->random = u->random || e.random;
   u->vectors = u->vectors || e.vectors;
   CKernel *c = share(u, signature_and_body(&e));
   text_addf(&c->comment, "/* %s (%s)%s: %lld flop, %lld bytes */\n", k->name, cg_role_name(f->role),
-            cg_source_lines(u->arena, u->program, k), (long long)k->flops, (long long)k->bytes);
+            cg_source_lines(u->arena, &u->lines, k), (long long)k->flops, (long long)k->bytes);
   print_call(u, &e, c->name);
 }

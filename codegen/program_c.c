@@ -60,6 +60,7 @@ static void prelude(Unit *u, Text *t) {
 
 char *cg_c(Program *p, const CgOptions *o) {
   Unit u = {.arena = p->arena, .program = p, .options = o, .functions = {.arena = p->arena}};
+  u.lines = cg_find_lines(p->arena, p->diags ? p->diags->source : NULL);
   bool *called = arena_array(p->arena, bool, p->nfunc);
   text_add(&u.functions, "");
   mark_called(p, p->schedule, called);

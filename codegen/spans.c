@@ -2,16 +2,36 @@
 #include "codegen/spans.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static int compare(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
 
-int cg_lines(Arena *a, const char *source, const Kernel *k, int **line) {
-  int n = 0, distinct = 0, column;
+Lines cg_find_lines(Arena *a, const char *source) {
+  Lines l = {0};
+  for (const char *s = source; s; s = strchr(s, '\n')) {
+    s += s > source;
+    VEC_PUSH(a, l.start, l.n, l.cap, (uint32_t)(s - source));
+  }
+  return l;
+}
+
+/* 1-based line of a byte offset. */
+static int line_of(const Lines *source, uint32_t offset) {
+  int lo = 0, hi = source->n; /* start[lo] <= offset < start[hi] */
+  while (hi - lo > 1) {
+    int mid = lo + (hi - lo) / 2;
+    *(source->start[mid] <= offset ? &lo : &hi) = mid;
+  }
+  return lo + 1;
+}
+
+int cg_lines(Arena *a, const Lines *source, const Kernel *k, int **line) {
+  int n = 0, distinct = 0;
   *line = arena_array(a, int, k->nanchor);
-  if (!source) return 0;
+  if (!source->n) return 0;
   for (int i = 0; i < k->nanchor; i++) {
     Span s = k->anchor[i].node->span;
-    if (s.hi > s.lo) diag_position(source, s.lo, &(*line)[n++], &column);
+    if (s.hi > s.lo) (*line)[n++] = line_of(source, s.lo);
   }
   qsort(*line, (size_t)n, sizeof **line, compare);
   for (int i = 0; i < n; i++)
@@ -19,8 +39,8 @@ int cg_lines(Arena *a, const char *source, const Kernel *k, int **line) {
   return distinct;
 }
 
-const char *cg_source_lines(Arena *a, const Program *p, const Kernel *k) {
-  int *line, n = cg_lines(a, p->diags ? p->diags->source : NULL, k, &line);
+const char *cg_source_lines(Arena *a, const Lines *source, const Kernel *k) {
+  int *line, n = cg_lines(a, source, k, &line);
   const char *s = n == 0 ? "" : n == 1 ? ", line " : ", lines ";
   for (int i = 0, j; i < n; i = j) {
     for (j = i + 1; j < n && line[j] == line[j - 1] + 1; j++) continue;

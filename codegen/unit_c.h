@@ -3,6 +3,7 @@
 
 #include "codegen/codegen.h"
 #include "codegen/expr.h"
+#include "codegen/spans.h"
 
 /* One static function of the generated file; kernels whose text is equal share it. */
 typedef struct CKernel {
@@ -18,6 +19,9 @@ typedef struct Unit {
   const CgOptions *options;
   CKernel *kernel;
   int nkernel, kernel_cap;
+  int *slot, nslot; /* hash table of the kernels by text: their numbers plus 1 */
+  NodeTables tables;
+  Lines lines; /* of the program's source */
   Text functions;
   bool random, vectors; /* headers that the kernels need */
 } Unit;
