@@ -328,6 +328,6 @@ AstItem *ast_with_domain(AstItem *i, AstDomain d) {
 
 void ast_names_only(Parse *p, const AstArg *arg) {
   for (; arg; arg = arg->next)
-    if (arg->value->kind != EX_NAME)
+    if (!arg->name && arg->value->kind != EX_NAME)
       parse_error(p, arg->value->span, "E0005", "expected the name of a size");
 }

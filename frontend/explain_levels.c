@@ -245,6 +245,21 @@ const Explanation explain_levels[] = {
      "  steps = 10;\n"
      "}\n"
      "run main of fit { seed = 0; }\n"},
+    {"E0329", "a list of variables or modules",
+     "`var block[4] = linear[D, D];` makes four instances, block[0] to block[3]. The\n"
+     "length is known when the program is compiled, and what is used is one of them.\n",
+     "level fit {\n"
+     "  var w[3] : f32[2] = 0;\n"
+     "  minimize norm2(w - 1);\n"
+     "  optimizer = sgd(lr = 0.1);\n"
+     "}\n"
+     "run main of fit { seed = 0; }\n",
+     "level fit {\n"
+     "  var w[3] : f32[2] = 0;\n"
+     "  minimize sum(i in 0..3: norm2(w[i] - 1));\n"
+     "  optimizer = sgd(lr = 0.1);\n"
+     "}\n"
+     "run main of fit { seed = 0; }\n"},
     {"E0330", "which run?",
      "A program has at least one run. With several, `mloc run p.mlo NAME` names one,\n"
      "or one is called `main`.\n",
@@ -319,6 +334,40 @@ const Explanation explain_levels[] = {
      "  var w : f32[3] = 0;\n"
      "  minimize sum((w - 1)^2);\n"
      "  optimizer = sgd(lr = 0.1);\n"
+     "}\n"
+     "run main of fit { seed = 0; }\n"},
+    {"E0334", "a variable without a type, a module without a value",
+     "A variable has a type, or is an instance of a module. Parameters of modules have\n"
+     "types. A module ends with `return`.\n",
+     "level fit {\n"
+     "  var w;\n"
+     "  minimize norm2(w - 1);\n"
+     "  optimizer = sgd(lr = 0.1);\n"
+     "}\n"
+     "run main of fit { seed = 0; }\n",
+     "level fit {\n"
+     "  var w : f32[3];\n"
+     "  minimize norm2(w - 1);\n"
+     "  optimizer = sgd(lr = 0.1);\n"
+     "}\n"
+     "run main of fit { seed = 0; }\n"},
+    {"E0335", "a setting of a part of the level",
+     "`freeze = enc;` holds variables of the level at their initial values, and\n"
+     "`init = copy(enc, below.enc);` begins with those of another level. Both name a\n"
+     "variable, a module's instance, or a part of one; copies have the same shapes.\n",
+     "level fit {\n"
+     "  var w : f32[3] = 0;\n"
+     "  minimize sum((w - 1)^2);\n"
+     "  optimizer = sgd(lr = 0.1);\n"
+     "  freeze = v;\n"
+     "}\n"
+     "run main of fit { seed = 0; }\n",
+     "level fit {\n"
+     "  var w : f32[3] = 0;\n"
+     "  var v : f32[3] = 1;\n"
+     "  minimize sum((w - v)^2);\n"
+     "  optimizer = sgd(lr = 0.1);\n"
+     "  freeze = v;\n"
      "}\n"
      "run main of fit { seed = 0; }\n"},
     {"E0340", "--set of an unknown name",

@@ -119,6 +119,24 @@ const Explanation explain_types[] = {
      "the types of parameters, and into the result's if a parameter has it.\n",
      "data d { file = \"d.npz\"; x : f32[.., 3]; }\n",
      "data d { file = \"d.npz\"; x : f32[5, 3]; }\n"},
+    {"E0224", "how often a `for` runs is not known",
+     "`for` repeats its statements when the program is compiled: its range is made of\n"
+     "numbers, consts and dimensions that have a value of their own.\n",
+     "module m[D, L](x : f32[.., D]) -> f32[.., D] {\n"
+     "  let h = x;\n"
+     "  for i in L { h = tanh(h); }\n"
+     "  return h;\n"
+     "}\n",
+     "module m[D, L](x : f32[.., D]) -> f32[.., D] {\n"
+     "  let h = x;\n"
+     "  for i in 0..L { h = tanh(h); }\n"
+     "  return h;\n"
+     "}\n"},
+    {"E0225", "this does not go over a range",
+     "`sum(i in 0..4: e)` is e of 0 to 3, added up. mean, max, min, stack and concat can\n"
+     "be written so, too.\n",
+     "fn m(x : f32[4]) -> f32 = norm(i in 0..4: i * x[i]);\n",
+     "fn m(x : f32[4]) -> f32 = sum(i in 0..4: i * x[i]);\n"},
     {"E0230", "wrong arguments",
      "A call gives each parameter one argument, by position or by name; those with a\n"
      "default may be left out.\n",

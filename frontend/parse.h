@@ -85,7 +85,7 @@ AstItem *ast_with_domain(AstItem *i, AstDomain d);
 
 /* Reports and removes statements that do not belong into the block of declaration `i`. */
 AstItem *ast_place(Parse *p, AstItem *i);
-/* `module m[I, H]`: reports what is not a name. */
+/* `module m[I, H, K = 3]`: reports what is neither a name nor one with a default. */
 void ast_names_only(Parse *p, const AstArg *arg);
 
 #endif

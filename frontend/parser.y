@@ -206,7 +206,9 @@ index: '[' index_list ']' { $$ = $2; };
 
 index_list:
   dots { $$ = ast_arg(p, none, NULL, @1, $1); }
+| name '=' expr { $$ = ast_arg(p, none, $1, @1, $3); }
 | index_list ',' dots { $$ = ast_arg(p, $1, NULL, @3, $3); }
+| index_list ',' name '=' expr { $$ = ast_arg(p, $1, $3, @3, $5); }
 ;
 
 dots:

@@ -18,7 +18,28 @@ static uint32_t slot(const Sema *s, const char *name) {
 }
 
 Symbol *scope_find(const Sema *s, const char *name) {
+  if (s->env.library) {
+    for (int i = 0; i < s->nlibrary; i++)
+      if (!strcmp(s->library[i]->name, name)) return s->library[i];
+    return NULL;
+  }
   return s->ntable ? s->table[slot(s, name)] : NULL;
+}
+
+Symbol *scope_module(Sema *s, const char *name) {
+  Symbol *y = scope_find(s, name);
+  if (!y) y = library_find(s, name);
+  return y && y->kind == SYM_MODULE && !y->twice ? y : NULL;
+}
+
+void help_nearest_module(Sema *s, Diag *d, const char *name) {
+  const char **list = NULL;
+  int n = 0, cap = 0;
+  for (int i = 0; i < s->nsymbol; i++)
+    if (s->symbol[i]->kind == SYM_MODULE) VEC_PUSH(s->arena, list, n, cap, s->symbol[i]->name);
+  for (int i = 0; i < s->nlibrary; i++)
+    if (s->library[i]->kind == SYM_MODULE) VEC_PUSH(s->arena, list, n, cap, s->library[i]->name);
+  help_nearest(s, d, name, list, n);
 }
 
 const char *scope_kind(SymKind kind) {
@@ -33,10 +54,11 @@ static void grow(Sema *s) {
   for (int i = 0; i < s->nsymbol; i++) s->table[slot(s, s->symbol[i]->name)] = s->symbol[i];
 }
 
-/* Says that the name is taken, if it is. */
-static bool clash(Sema *s, const char *name, Span span) {
+/* Says that the name is taken, if it is. A module may have the name of a function, which is called
+   in other places. */
+static bool clash(Sema *s, const char *name, Span span, SymKind kind) {
   Symbol *old = scope_find(s, name);
-  if (!old && !builtin_find(name)) return false;
+  if (!old && (kind == SYM_MODULE || !builtin_find(name))) return false;
   const char *what = old ? "`%s` is declared twice" : "`%s` is a built-in function";
   Diag *d = diag_error(s->diags, span, "E0102", what, name);
   if (old) diag_label(s->diags, d, old->item->name_span, "%s of that name", scope_kind(old->kind));
@@ -45,7 +67,9 @@ static bool clash(Sema *s, const char *name, Span span) {
   return true;
 }
 
-bool scope_free_name(Sema *s, const char *name, Span span) { return !clash(s, name, span); }
+bool scope_free_name(Sema *s, const char *name, Span span) {
+  return !clash(s, name, span, SYM_METRIC);
+}
 
 Symbol *scope_declare(Sema *s, SymKind kind, AstItem *item) {
   bool taken = false;
@@ -54,7 +78,7 @@ Symbol *scope_declare(Sema *s, SymKind kind, AstItem *item) {
     Diag *d = diag_error(s->diags, item->name_span, "E0103", "`%s` is taken", item->name);
     diag_note(s->diags, d, "what a run writes uses this name itself");
   } else {
-    taken = clash(s, item->name, item->name_span);
+    taken = clash(s, item->name, item->name_span, kind);
   }
   if (taken && scope_find(s, item->name)) {
     s->lost_run = s->lost_run || kind == SYM_RUN;
@@ -117,6 +141,8 @@ void help_nearest_visible(Sema *s, Diag *d, const char *name) {
   SLevel *v = s->env.level;
   for (int i = 0; v && i < v->nvar; i++) VEC_PUSH(s->arena, list, n, cap, v->var[i].name);
   for (int i = 0; v && i < v->nlet; i++) VEC_PUSH(s->arena, list, n, cap, v->let[i].item->name);
+  const SInstance *t = s->env.instance ? s->env.instance : v ? v->root : NULL;
+  for (int i = 0; t && i < t->nmember; i++) VEC_PUSH(s->arena, list, n, cap, t->member[i].name);
   for (int i = 0; i < s->nsymbol; i++) VEC_PUSH(s->arena, list, n, cap, s->symbol[i]->name);
   for (int i = 0; i < builtin_count(); i++) VEC_PUSH(s->arena, list, n, cap, builtin_at(i)->name);
   help_nearest(s, d, name, list, n);

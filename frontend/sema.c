@@ -15,11 +15,6 @@ static void declare(Sema *s) {
       scope_declare(s, SYM_DIM, d);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
       if (it->kind == kinds[i].item) scope_declare(s, kinds[i].kind, it);
-    if (it->kind == AST_MODULE) {
-      Diag *d = diag_error(s->diags, it->name_span, "E0110", "modules are not offered");
-      diag_help(s->diags, d,
-                "declare the parameters as variables of a level, and the model as a `fn` of them");
-    }
   }
 }
 
@@ -27,7 +22,8 @@ static void check_unused(Sema *s) {
   for (int i = 0; i < s->nsymbol; i++) {
     const Symbol *y = s->symbol[i];
     bool counts =
-        y->kind == SYM_DIM || y->kind == SYM_CONST || y->kind == SYM_DATA || y->kind == SYM_FN;
+        y->kind == SYM_DIM || y->kind == SYM_CONST || y->kind == SYM_DATA || y->kind == SYM_FN ||
+        y->kind == SYM_MODULE;
     if (counts && !y->used)
       diag_warning(s->diags, y->item->name_span, "W0101", "%s `%s` is not used",
                    scope_kind(y->kind) + 2, y->name);
@@ -60,6 +56,7 @@ static void analyse(Sema *s) {
       y->used = used;
     }
     if (y->kind == SYM_FN) sema_check_fn(s, y);
+    if (y->kind == SYM_MODULE) sema_check_module(s, y);
   }
   sema_levels(s);
   sema_run(s);

@@ -37,6 +37,10 @@ static void find_needs(Sema *s) {
     if (!l->reached) continue;
     need_all(s, l->graph, &l->objective, 1);
     for (int k = 0; k < l->nvar; k++) need_all(s, l->init, &l->var[k].init, 1);
+    for (int k = 0; k < l->nstate; k++) {
+      need_all(s, l->init, &l->state[k].init, 1);
+      if (l->state[k].next) need_all(s, l->graph, &l->state[k].next, 1);
+    }
     for (int k = 0; k < l->nmetric; k++) need_all(s, l->metric[k].graph, &l->metric[k].node, 1);
   }
 }
@@ -118,12 +122,23 @@ static void emit_globals(Sema *s, Program *p) {
 
 /* ---- levels */
 
+static void describe(Storage *st, const SVar *v) {
+  st->saved = true;
+  st->span = v->item->span;
+  if (!v->boxed) return;
+  st->check = CHECK_BOX;
+  st->lo = v->lo;
+  st->hi = v->hi;
+}
+
+/* The flat vector of what the level minimizes over, with a view for each variable; frozen variables
+   and states have storages of their own. */
 static void emit_vars(Sema *s, Program *p, SLevel *l, Level *ir) {
   int64_t total = 0, at = 0;
   Type t;
   for (int i = 0; i < l->nvar; i++) {
     stype_concrete(l->var[i].type, &t);
-    total += type_count(t);
+    if (!l->var[i].frozen) total += type_count(t);
   }
   ir->flat = program_storage(p, ST_VAR, type_make(s->ops.flt, 1, &total), "%s", l->name);
   ir->flat->span = l->item->name_span;
@@ -131,16 +146,20 @@ static void emit_vars(Sema *s, Program *p, SLevel *l, Level *ir) {
   for (int i = 0; i < l->nvar; i++) {
     const SVar *v = &l->var[i];
     stype_concrete(v->type, &t);
-    Storage *st = program_view(p, ir->flat, at, t, v->storage);
-    st->saved = true;
-    st->span = v->item->span;
-    if (v->boxed) {
-      st->check = CHECK_BOX;
-      st->lo = v->lo;
-      st->hi = v->hi;
+    if (v->frozen) {
+      describe(program_storage(p, ST_VAR, t, "%s", v->storage), v);
+      continue;
     }
+    Storage *st = program_view(p, ir->flat, at, t, v->storage);
+    describe(st, v);
     at += type_count(t);
     ir->var[ir->nvar++] = st;
+  }
+  for (int i = 0; i < l->nstate; i++) {
+    stype_concrete(l->state[i].type, &t);
+    Storage *st = program_storage(p, ST_VAR, t, "%s", l->state[i].storage);
+    st->saved = true;
+    st->span = l->state[i].item->span;
   }
 }
 
@@ -174,11 +193,58 @@ static void emit_edges(Sema *s, Program *p, SLevel *l) {
   }
 }
 
-static void emit_functions(Program *p, SLevel *l) {
+/* `init = copy(..)`: taken just before the level's first step, and its first after a restart, when
+   the levels below have taken theirs. Until then `begin` is true. */
+static void emit_copy(Sema *s, Program *p, SLevel *l) {
   Level *ir = l->ir;
+  Graph *g = NULL;
+  for (int i = 0; i < l->nvar; i++) {
+    const SVar *v = &l->var[i];
+    Type t;
+    if (!v->copy_of) continue;
+    if (!g) {
+      ir->begin = program_storage(p, ST_STATE, type_scalar(DT_BOOL), "%s.begin", l->name);
+      ir->copy = program_func(p, ROLE_INIT, "%s.copy", l->name);
+      g = ir->copy->graph;
+      Node *yes = ir_const(ir->init->graph, ir->begin->type, 1);
+      func_result(p, ir->init, yes, ir->begin, NULL);
+    }
+    stype_concrete(v->type, &t);
+    need(s, v->copy_of->storage);
+    Storage *dest = program_find(p, v->storage);
+    Node *value = ir_param(g, v->copy_of->storage, t);
+    if (v->boxed) {
+      value = ir_max(g, value, ir_num(g, value, v->lo));
+      value = ir_min(g, value, ir_num(g, value, v->hi));
+    }
+    func_result(p, ir->copy, value, dest, NULL);
+  }
+  if (g) func_result(p, ir->copy, ir_const(g, ir->begin->type, 0), ir->begin, NULL);
+}
+
+/* The next values of the states, once a step. */
+static void emit_advance(Program *p, SLevel *l) {
+  Level *ir = l->ir;
+  for (int i = 0; i < l->nstate; i++) {
+    SState *st = &l->state[i];
+    Node *value;
+    if (!st->next) continue;
+    if (!ir->advance) ir->advance = program_func(p, ROLE_UPDATE, "%s.advance", l->name);
+    ir_subst(ir->advance->graph, &st->next, 1, NULL, NULL, 0, &value);
+    func_result(p, ir->advance, value, program_find(p, st->storage), NULL);
+  }
+}
+
+static void emit_functions(Sema *s, Program *p, SLevel *l) {
+  Level *ir = l->ir;
+  emit_advance(p, l);
   ir->init = program_func(p, ROLE_INIT, "%s.init", l->name);
   ir->init->graph = l->init;
-  for (int i = 0; i < l->nvar; i++) func_result(p, ir->init, l->var[i].init, ir->var[i], NULL);
+  for (int i = 0; i < l->nvar; i++)
+    func_result(p, ir->init, l->var[i].init, program_find(p, l->var[i].storage), NULL);
+  for (int i = 0; i < l->nstate; i++)
+    func_result(p, ir->init, l->state[i].init, program_find(p, l->state[i].storage), NULL);
+  emit_copy(s, p, l);
   func_compact(p, ir->init);
   ir->objective = program_func(p, ROLE_OBJECTIVE, "%s.objective", l->name);
   ir->objective->graph = l->graph;
@@ -239,7 +305,7 @@ Program *sema_emit(Sema *s) {
     SLevel *l = s->level[i];
     if (!l->reached) continue;
     emit_edges(s, p, l);
-    emit_functions(p, l);
+    emit_functions(s, p, l);
     Metric loss = {l->ir->loss->name, l->ir->loss, l->ir->objective, false};
     VEC_PUSH(s->arena, p->metric, p->nmetric, p->metric_cap, loss);
   }

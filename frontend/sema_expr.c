@@ -7,6 +7,8 @@
 #include "frontend/builtins.h"
 #include "frontend/sema_internal.h"
 
+Span sema_place(const Sema *s, const AstExpr *e) { return e->span.hi ? e->span : s->ops.call; }
+
 static Value no_value(Sema *s, const AstExpr *e, const char *code, const char *text) {
   ops_error(&s->ops, e->span, code, "%s", text);
   return value_bad();
@@ -91,19 +93,42 @@ static Value not_a_value(Sema *s, const AstExpr *e, const Symbol *y) {
     diag_help(s->diags, d, "name a field of it: `%s.%s`", y->name, y->data->field[0].name);
   if (y->kind == SYM_LEVEL && y->level && y->level->nvar)
     diag_help(s->diags, d, "name a variable of it: `%s.%s`", y->name, y->level->var[0].name);
+  if (y->kind == SYM_MODULE)
+    diag_help(s->diags, d, "a level has instances of it: `var net = %s[..];`", y->name);
   if (y->kind == SYM_FN) diag_help(s->diags, d, "call it: `%s(...)`", y->name);
   return value_bad();
 }
 
-static Value read_var(Sema *s, SVar *v) {
+Value sema_read_var(Sema *s, SVar *v) {
   return v->bad ? value_bad() : read_storage(s, v->storage, v->type);
+}
+
+/* The value from before the step; in the expression of its own next value, what an earlier call of
+   the same step has made of it. */
+static Value read_state(Sema *s, SState *st) {
+  if (st->bad) return value_bad();
+  if (s->env.next == st && st->next) return value_new(st->type, st->next);
+  return read_storage(s, st->storage, st->type);
+}
+
+static Value read_member(Sema *s, const SMember *m, int at, SLevel *l) {
+  if (m->kind == MEMBER_VAR) return sema_read_var(s, &l->var[m->index[at]]);
+  if (m->kind == MEMBER_STATE) return read_state(s, &l->state[m->index[at]]);
+  return sema_instance_value(s, m->instance[at]);
 }
 
 static Value name_value(Sema *s, const AstExpr *e) {
   for (Local *l = s->env.local; l; l = l->next)
     if (!strcmp(l->name, e->text)) return l->is_dim ? value_size(&s->ops, l->dim) : l->value;
-  SVar *var = s->env.level ? level_var(s->env.level, e->text) : NULL;
-  if (var) return read_var(s, var);
+  int at;
+  bool bad;
+  SMember *m = sema_member(s, e, &at, &bad);
+  if (bad) return value_bad();
+  if (m) return read_member(s, m, at, s->env.instance ? s->env.instance->level : s->env.level);
+  if (s->env.level && s->env.level->ordered) {
+    const Local *l = sema_ordered(s, s->env.level, e->text, &bad);
+    if (l || bad) return bad ? value_bad() : l->value;
+  }
   SLet *let = s->env.level ? level_let(s->env.level, e->text) : NULL;
   if (let) return sema_let(s, s->env.level, let);
   Symbol *y = scope_find(s, e->text);
@@ -112,7 +137,7 @@ static Value name_value(Sema *s, const AstExpr *e) {
   if (y && y->kind == SYM_CONST) return sema_const(s, y);
   if (y) return not_a_value(s, e, y);
   SLevel *l = s->env.owner;
-  if (l && (level_var(l, e->text) || level_let(l, e->text))) {
+  if (l && (instance_member(l->root, e->text) || level_let(l, e->text))) {
     ops_error(&s->ops, e->span, "E0107", "variables cannot be read in %s", s->env.place);
     return value_bad();
   }
@@ -151,6 +176,12 @@ static Value data_field_value(Sema *s, const AstExpr *e, Symbol *y) {
   return v;
 }
 
+/* Whether the level at hand stands above or below the other, or is it. */
+static bool may_read(const Sema *s, const SLevel *other) {
+  const SLevel *me = s->env.level;
+  return me == other || me->below[other->number] || other->below[me->number];
+}
+
 static Value unrelated(Sema *s, const AstExpr *e, const SLevel *other) {
   const SLevel *me = s->env.level;
   if (s->lost_edge) return value_bad();
@@ -170,23 +201,22 @@ static Value level_field_value(Sema *s, const AstExpr *e, Symbol *y) {
     if (!s->env.place) diag_help(s->diags, d, "pass them as arguments");
     return value_bad();
   }
-  SVar *v = level_var(other, e->text);
-  if (!v && y->twice) return value_bad();
-  if (!v) {
-    const char **names = arena_array(s->arena, const char *, other->nvar);
-    for (int i = 0; i < other->nvar; i++) names[i] = other->var[i].name;
+  const SMember *m = instance_member(other->root, e->text);
+  if (!m && y->twice) return value_bad();
+  if (!m) {
+    const char **names = arena_array(s->arena, const char *, other->root->nmember);
+    for (int i = 0; i < other->root->nmember; i++) names[i] = other->root->member[i].name;
     Diag *d =
         ops_error(&s->ops, e->at, "E0101", "level `%s` has no variable `%s`", y->name, e->text);
     if (level_let(other, e->text))
       diag_note(s->diags, d,
                 "`%s` is a `let` of that level; only its variables are read from outside", e->text);
     else
-      help_nearest(s, d, e->text, names, other->nvar);
+      help_nearest(s, d, e->text, names, other->root->nmember);
     return value_bad();
   }
-  if (me != other && !me->below[other->number] && !other->below[me->number])
-    return unrelated(s, e, other);
-  return read_var(s, v);
+  bool found;
+  return sema_part(s, e, &found);
 }
 
 static Value transposed(Sema *s, const AstExpr *e, Value x) {
@@ -201,6 +231,39 @@ static Value transposed(Sema *s, const AstExpr *e, Value x) {
   return v_transpose(o, x, perm);
 }
 
+/* The level whose part `e` is. */
+static SLevel *owner_of(const Sema *s, const AstExpr *e) {
+  while (e->kind == EX_FIELD || e->kind == EX_INDEX) e = e->a;
+  const Symbol *y = e->kind == EX_NAME ? scope_find(s, e->text) : NULL;
+  if (y && y->kind == SYM_LEVEL && y->level) return y->level;
+  return s->env.instance ? s->env.instance->level : s->env.level;
+}
+
+static Value no_part(Sema *s, const AstExpr *e, const SInstance *t) {
+  const char **names = arena_array(s->arena, const char *, t->nmember);
+  for (int i = 0; i < t->nmember; i++) names[i] = t->member[i].name;
+  Diag *d = ops_error(&s->ops, e->at, "E0101", "`%s` has no part `%s`", t->path, e->text);
+  help_nearest(s, d, e->text, names, t->nmember);
+  return value_bad();
+}
+
+Value sema_part(Sema *s, const AstExpr *e, bool *found) {
+  int at;
+  bool bad;
+  SMember *m = sema_member(s, e, &at, &bad);
+  *found = m || bad;
+  if (!m) {
+    const SInstance *t = !bad && e->kind == EX_FIELD ? sema_instance(s, e->a) : NULL;
+    if (!t || t->bad) return value_bad();
+    *found = true;
+    return no_part(s, e, t);
+  }
+  SLevel *l = owner_of(s, e);
+  const AstExpr *base = e->kind == EX_INDEX ? e->a : e;
+  if (s->env.level && !may_read(s, l)) return unrelated(s, base, l);
+  return read_member(s, m, at, l);
+}
+
 static Value field_value(Sema *s, const AstExpr *e) {
   const AstExpr *a = e->a;
   if (a->kind == EX_NAME) {
@@ -211,6 +274,9 @@ static Value field_value(Sema *s, const AstExpr *e) {
       return y->level ? level_field_value(s, e, y) : value_bad();
     }
   }
+  bool found;
+  Value part = sema_part(s, e, &found);
+  if (found) return part;
   Value x = sema_expr(s, a);
   if (x.bad) return x;
   if (!strcmp(e->text, "T")) return transposed(s, e, x);
@@ -250,15 +316,20 @@ static Value binary(Sema *s, const AstExpr *e) {
 static Value unary(Sema *s, const AstExpr *e) {
   Value x = sema_expr(s, e->a);
   s->ops.at = e->at;
-  s->ops.g->span = e->span;
+  s->ops.g->span = sema_place(s, e);
   s->ops.what = e->op == AST_NOT ? "`not`" : "`-`";
   return e->op == AST_NOT ? v_not(&s->ops, x) : v_neg(&s->ops, x);
 }
 
 static Value conditional(Sema *s, const AstExpr *e) {
+  bool yes;
+  if (sema_is_static(s, e->a)) {
+    if (!sema_static(s, e->a, &yes)) return value_bad();
+    return sema_expr(s, yes ? e->b : e->c);
+  }
   Value c = sema_expr(s, e->a), a = sema_expr(s, e->b), b = sema_expr(s, e->c);
   s->ops.at = e->span;
-  s->ops.g->span = e->span;
+  s->ops.g->span = sema_place(s, e);
   s->ops.what = "`if`";
   return v_select(&s->ops, c, a, b);
 }
@@ -271,13 +342,14 @@ static bool argument_number(void *ctx, const AstExpr *e, Value *out) {
 }
 
 static Value call_builtin(Sema *s, const Builtin *b, const AstExpr *e) {
+  if (e->arg && e->arg->value->kind == EX_EACH) return sema_each(s, b, e);
   int n = 0;
   for (const AstArg *a = e->arg; a; a = a->next) n++;
   Value *v = arena_array(s->arena, Value, n);
   n = 0;
   for (const AstArg *a = e->arg; a; a = a->next) v[n++] = sema_expr(s, a->value);
   Call c = {.fn = b, .expr = e, .size = argument_size, .number = argument_number, .ctx = s};
-  s->ops.g->span = e->span;
+  s->ops.g->span = sema_place(s, e);
   return builtin_call(&s->ops, &c, v);
 }
 
@@ -291,26 +363,41 @@ static bool is_planned(const char *name) {
   return false;
 }
 
+/* `classifier.nett(x)`: what is called is a part of a level or of an instance. */
+static Value no_function(Sema *s, const AstExpr *f) {
+  int errors = s->diags->nerror;
+  Value v = sema_expr(s, f);
+  if (s->diags->nerror == errors && !v.bad)
+    ops_error(&s->ops, f->span, "E0109", "this is %s, not a function", value_str(&s->ops, v));
+  return value_bad();
+}
+
 Value sema_call(Sema *s, const AstExpr *e) {
   const AstExpr *f = e->a;
   if (f->kind == EX_ERROR) return value_bad();
-  if (f->kind == EX_FIELD && f->a->kind == EX_NAME)
-    return no_value(s, e, "E0110",
-                    "calls of modules are not offered: write the model as a fn of its parameters");
+  SInstance *t = sema_instance(s, f);
+  if (t) {
+    SLevel *l = s->env.level;
+    if (l && !s->env.instance && !may_read(s, t->level)) return unrelated(s, f, t->level);
+    return sema_call_module(s, t, e);
+  }
+  if (f->kind == EX_FIELD || f->kind == EX_INDEX) return no_function(s, f);
   if (f->kind != EX_NAME) return no_value(s, f, "E0109", "this is not a function");
   Symbol *y = scope_find(s, f->text);
   if (y) y->used = true;
   if (y && y->kind == SYM_FN) return sema_call_fn(s, y, e);
-  if (y && y->kind == SYM_MODULE) return value_bad();
   const Builtin *b = builtin_find(f->text);
-  if ((!y || y->twice) && b) return call_builtin(s, b, e);
+  if ((!y || y->twice || y->kind == SYM_MODULE) && b) return call_builtin(s, b, e);
   if (y && y->twice) return value_bad();
   if (!y && is_planned(f->text))
     return no_value(s, f, "E0110", arena_printf(s->arena, "`%s` is not offered", f->text));
   Diag *d;
-  if (y ||
-      (s->env.level && (level_var(s->env.level, f->text) || level_let(s->env.level, f->text)))) {
+  if (y || (s->env.level &&
+            (instance_member(s->env.level->root, f->text) || level_let(s->env.level, f->text)))) {
     d = ops_error(&s->ops, f->span, "E0109", "`%s` is not a function", f->text);
+    if (y && y->kind == SYM_MODULE)
+      diag_help(s->diags, d, "a level has instances of it, which are called: `var net = %s[..];`",
+                y->name);
   } else {
     d = ops_error(&s->ops, f->span, "E0101", "there is no function `%s`", f->text);
     help_nearest_visible(s, d, f->text);
@@ -334,7 +421,10 @@ static Value evaluate(Sema *s, const AstExpr *e) {
   case EX_IF: return conditional(s, e);
   case EX_STRING: return no_value(s, e, "E0106", "a text is not a value");
   case EX_RANGE: return no_value(s, e, "E0106", "a range `a..b` stands in index lists only");
-  case EX_EACH: return no_value(s, e, "E0110", "task batches (`t in tasks: ...`) are not offered");
+  case EX_EACH:
+    return no_value(
+        s, e, "E0225",
+        "`i in a..b: ...` stands alone in a call of sum, mean, max, min, stack or concat");
   default: return value_bad();
   }
 }

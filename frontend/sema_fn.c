@@ -47,7 +47,7 @@ static bool has_dots(const AstParam *p) {
 
 /* ---- the definition */
 
-static void check_result(Sema *s, Symbol *fn, Value v, Span at) {
+void fn_check_result(Sema *s, Symbol *fn, Value v, Span at) {
   SType want;
   Ops *o = &s->ops;
   if (v.bad || !fn->item->type || !sema_type(s, fn->item->type, &want)) return;
@@ -77,22 +77,27 @@ static bool declare_params(Sema *s, Symbol *fn) {
   return ok;
 }
 
+bool fn_declare(Sema *s, Symbol *fn) {
+  s->env.has_leading = has_dots(fn->item->param);
+  s->env.leading.rank = 1;
+  s->env.leading.dim[0] = dim_fresh("..", ++s->fresh);
+  declare_generics(s, fn->item->param);
+  return declare_params(s, fn);
+}
+
 void sema_check_fn(Sema *s, Symbol *fn) {
   if (fn->progress != NOT_CHECKED) return;
   fn->progress = IN_PROGRESS;
   Env env = s->env;
   Ops ops = s->ops;
   int errors = s->diags->nerror;
-  s->env = (Env){.pure = true, .has_leading = has_dots(fn->item->param)};
-  s->env.leading.rank = 1;
-  s->env.leading.dim[0] = dim_fresh("..", ++s->fresh);
+  s->env = (Env){.pure = true, .library = fn->library};
   s->ops.g = graph_new(s->arena);
   s->ops.call = (Span){0, 0};
-  declare_generics(s, fn->item->param);
-  bool ok = declare_params(s, fn);
+  bool ok = fn_declare(s, fn);
   if (ok) {
     Value v = sema_expr(s, fn->item->value);
-    check_result(s, fn, v, fn->item->value ? fn->item->value->span : fn->item->name_span);
+    fn_check_result(s, fn, v, fn->item->value ? fn->item->value->span : fn->item->name_span);
     ok = !v.bad;
   }
   s->ops = ops;
@@ -164,7 +169,7 @@ static bool match_param(Sema *s, Symbol *fn, const AstParam *p, Value *v) {
 
 /* Matches all arguments, then compares sizes that are not bound by matching: numbers, dims,
    `2*I`. */
-static bool bind_params(Sema *s, Symbol *fn, Value *v) {
+bool fn_bind(Sema *s, Symbol *fn, Value *v) {
   int i = 0;
   SType want;
   for (const AstParam *p = fn->item->param; p; p = p->next)
@@ -220,6 +225,14 @@ static bool sort_arguments(Sema *s, Symbol *fn, const AstExpr *e, const AstArg *
   return true;
 }
 
+/* A number of the text becomes what the result is declared. */
+Value fn_result(Sema *s, Symbol *fn, Value v) {
+  DType d;
+  if (v.lit && fn->item->type && sema_dtype(s, fn->item->type, &d) && dtype_is_float(d))
+    v = v_cast(&s->ops, v, d);
+  return v;
+}
+
 static Value evaluate_body(Sema *s, Symbol *fn, const AstExpr *e) {
   Ops *o = &s->ops;
   Span call = o->call;
@@ -231,14 +244,32 @@ static Value evaluate_body(Sema *s, Symbol *fn, const AstExpr *e) {
   Progress progress = fn->progress;
   fn->progress = IN_PROGRESS;
   Value v = sema_expr(s, fn->item->value);
-  check_result(s, fn, v, fn->item->value->span);
+  fn_check_result(s, fn, v, fn->item->value->span);
   fn->progress = progress;
   o->call = call;
   o->callee = callee;
-  DType d;
-  if (v.lit && fn->item->type && sema_dtype(s, fn->item->type, &d) && dtype_is_float(d))
-    v = v_cast(o, v, d);
-  return v;
+  return fn_result(s, fn, v);
+}
+
+bool fn_count_call(Sema *s, const Symbol *fn, const AstExpr *e) {
+  if (++s->ncall <= MOST_CALLS) return true;
+  if (s->ncall == MOST_CALLS + 1)
+    ops_error(&s->ops, e->span, "E0112", "the %ss of this program expand to over 100000 calls",
+              fn->kind == SYM_FN ? "fn" : "module");
+  return false;
+}
+
+bool fn_arguments(Sema *s, Symbol *fn, const AstExpr *e, Value **out) {
+  int n = 0;
+  for (const AstParam *p = fn->item->param; p; p = p->next) n++;
+  const AstArg **arg = arena_array(s->arena, const AstArg *, n);
+  Value *value = *out = arena_array(s->arena, Value, n);
+  bool ok = sort_arguments(s, fn, e, arg);
+  for (int i = 0; ok && i < n; i++) {
+    value[i] = sema_expr(s, arg[i]->value);
+    ok = !value[i].bad;
+  }
+  return ok;
 }
 
 Value sema_call_fn(Sema *s, Symbol *fn, const AstExpr *e) {
@@ -248,24 +279,12 @@ Value sema_call_fn(Sema *s, Symbol *fn, const AstExpr *e) {
     diag_note(s->diags, d, "a fn is an expression with parameters; recursion would never end");
     return value_bad();
   }
-  if (++s->ncall > MOST_CALLS) {
-    if (s->ncall == MOST_CALLS + 1)
-      ops_error(&s->ops, e->span, "E0112", "the fns of this program expand to over 100000 calls");
+  Value *value;
+  if (!fn_count_call(s, fn, e) || fn->progress != DONE || !fn_arguments(s, fn, e, &value))
     return value_bad();
-  }
-  int n = 0;
-  for (const AstParam *p = fn->item->param; p; p = p->next) n++;
-  const AstArg **arg = arena_array(s->arena, const AstArg *, n);
-  Value *value = arena_array(s->arena, Value, n);
-  bool ok = fn->progress == DONE && sort_arguments(s, fn, e, arg);
-  for (int i = 0; ok && i < n; i++) {
-    value[i] = sema_expr(s, arg[i]->value);
-    ok = !value[i].bad;
-  }
-  if (!ok) return value_bad();
   Env env = s->env;
-  s->env = (Env){.pure = true, .bake = env.bake};
-  Value v = bind_params(s, fn, value) ? evaluate_body(s, fn, e) : value_bad();
+  s->env = (Env){.pure = true, .bake = env.bake, .library = fn->library};
+  Value v = fn_bind(s, fn, value) ? evaluate_body(s, fn, e) : value_bad();
   s->env = env;
   return v;
 }

@@ -2,6 +2,7 @@
    along it, and `..` stands for all axes that are not mentioned. What data index must have been
    declared to fit. */
 #include <math.h>
+#include <string.h>
 
 #include "frontend/builtins.h"
 #include "frontend/sema_internal.h"
@@ -9,7 +10,7 @@
 static bool is_ellipsis(const AstExpr *e) { return e->kind == EX_RANGE && !e->a && !e->b; }
 
 /* An end of a range, or a position: counted from the end of the axis where negative. */
-static bool position(Sema *s, const AstExpr *e, SDim size, SDim *out) {
+bool sema_position(Sema *s, const AstExpr *e, SDim size, SDim *out) {
   Value v = sema_expr(s, e);
   if (v.bad) return false;
   if (v.lit == LIT_INT && v.sized) {
@@ -30,8 +31,8 @@ static bool position(Sema *s, const AstExpr *e, SDim size, SDim *out) {
 
 static bool slice_axis(Sema *s, const AstExpr *e, Value *x, int axis) {
   SDim size = x->type.dim[axis], lo = dim_int(s->arena, 0), hi = size;
-  if (e->a && !position(s, e->a, size, &lo)) return false;
-  if (e->b && !position(s, e->b, size, &hi)) return false;
+  if (e->a && !sema_position(s, e->a, size, &lo)) return false;
+  if (e->b && !sema_position(s, e->b, size, &hi)) return false;
   bool order = lo.value >= 0 && hi.value >= 0 && lo.value > hi.value;
   bool fits = size.value < 0 || hi.value < 0 || hi.value <= size.value;
   if (order || !fits) {
@@ -46,7 +47,7 @@ static bool slice_axis(Sema *s, const AstExpr *e, Value *x, int axis) {
 
 static bool pick(Sema *s, const AstExpr *e, Value *x, int axis) {
   SDim size = x->type.dim[axis], at;
-  if (!position(s, e, size, &at)) return false;
+  if (!sema_position(s, e, size, &at)) return false;
   if (at.value >= 0 && size.value >= 0 && at.value >= size.value) {
     Diag *d = ops_error(&s->ops, e->span, "E0208", "index %s is out of range: the axis has size %s",
                         at.text, size.text);
@@ -80,13 +81,46 @@ static bool apply(Sema *s, const AstExpr *e, Value *x, int axis, int *next) {
   return !x->bad;
 }
 
+/* `node[j]` of a list of lets; *found: it is one, or an error has been said. */
+static Value element(Sema *s, const AstExpr *e, bool *found) {
+  *found = false;
+  if (e->a->kind != EX_NAME || !e->arg || e->arg->next || is_ellipsis(e->arg->value))
+    return value_bad();
+  const char *name = e->a->text;
+  size_t n = strlen(name);
+  bool list = false, bad = false;
+  if (s->env.level && s->env.level->ordered) sema_ordered(s, s->env.level, name, &bad);
+  *found = bad;
+  if (bad) return value_bad();
+  for (const Local *l = s->env.list; l; l = l->next)
+    list = list || (!strncmp(l->name, name, n) && l->name[n] == '[');
+  if (!list) return value_bad();
+  SDim i;
+  *found = true;
+  if (!sema_size(s, e->arg->value, &i)) return value_bad();
+  if (s->generic && i.value < 0) i.value = 0;
+  name = arena_printf(s->arena, "%s[%lld]", name, (long long)i.value);
+  for (const Local *l = s->env.list; l; l = l->next)
+    if (!strcmp(l->name, name)) return l->value;
+  ops_error(&s->ops, e->span, "E0208", "there is no `%s`", name);
+  return value_bad();
+}
+
 Value sema_index(Sema *s, const AstExpr *e) {
+  bool found;
+  Value part = sema_part(s, e, &found);
+  if (!found) part = element(s, e, &found);
+  if (found) return part;
   Value x = sema_expr(s, e->a);
   if (x.bad) return x;
   Span base = x.span;
   int n = 0, dots = 0, axis = 0;
   for (const AstArg *a = e->arg; a; a = a->next) {
     if (a->value->kind == EX_ERROR) return value_bad();
+    if (a->name) {
+      ops_error(&s->ops, a->name_span, "E0209", "an index has no name");
+      return value_bad();
+    }
     dots += is_ellipsis(a->value);
     n += !is_ellipsis(a->value);
   }
@@ -100,7 +134,7 @@ Value sema_index(Sema *s, const AstExpr *e) {
   }
   int left = n;
   for (const AstArg *a = e->arg; a; a = a->next) {
-    s->ops.g->span = e->span;
+    s->ops.g->span = sema_place(s, e);
     if (is_ellipsis(a->value)) {
       axis = x.type.rank - left;
       continue;

@@ -112,6 +112,10 @@ static bool inside(Sema *s, SVar *v, Span at, double lo, double hi) {
 static Value computed(Sema *s, SVar *v, const AstExpr *e) {
   Env env = s->env;
   s->env = (Env){.place = "an initial value", .owner = env.level};
+  if (v->instance) {
+    s->env.local = v->instance->local;
+    s->env.library = v->instance->module->library;
+  }
   Value x = sema_expr(s, e);
   s->env = env;
   if (x.bad) return x;
@@ -135,7 +139,7 @@ static Value computed(Sema *s, SVar *v, const AstExpr *e) {
 Value sema_initial(Sema *s, SVar *v) {
   const AstExpr *e = v->item->value;
   Ops *o = &s->ops;
-  o->g->span = e ? e->span : v->item->span;
+  o->g->span = e ? sema_place(s, e) : v->item->span;
   if (!e) {
     if (!inside(s, v, v->item->name_span, 0, 0)) return value_bad();
     return v_broadcast(o, v_cast(o, value_int(o, 0), v->type.dtype), v->type);

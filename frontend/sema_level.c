@@ -5,12 +5,6 @@
 
 #include "frontend/sema_internal.h"
 
-SVar *level_var(SLevel *l, const char *name) {
-  for (int i = 0; i < l->nvar; i++)
-    if (!strcmp(l->var[i].name, name)) return &l->var[i];
-  return NULL;
-}
-
 SLet *level_let(SLevel *l, const char *name) {
   for (int i = 0; i < l->nlet; i++)
     if (!strcmp(l->let[i].item->name, name)) return &l->let[i];
@@ -26,7 +20,8 @@ static void not_offered(Sema *s, Span at, const char *what, const char *help) {
 static bool reserved(const char *name) {
   static const char *const list[] = {"loss",  "optimizer", "steps",     "count",    "via",
                                      "init",  "grad",      "objective", "gradient", "update",
-                                     "state", "adjoint",   "restart",   "restarts", "started"};
+                                     "state", "adjoint",   "restart",   "restarts", "started",
+                                     "begin", "advance",   "copy"};
   for (size_t i = 0; i < sizeof list / sizeof *list; i++)
     if (!strcmp(name, list[i])) return true;
   return false;
@@ -36,12 +31,12 @@ static bool reserved(const char *name) {
    and what is declared counts as bad, so that its uses are silent. */
 static bool new_name(Sema *s, SLevel *l, AstItem *it, bool *good) {
   if (!it->name) return false;
-  SVar *var = level_var(l, it->name);
+  const SMember *part = instance_member(l->root, it->name);
   SLet *let = level_let(l, it->name);
-  if (var || let) {
+  if (part || let) {
     Diag *d = diag_error(s->diags, it->name_span, "E0102", "`%s` is declared twice in `%s`",
                          it->name, l->name);
-    diag_label(s->diags, d, var ? var->item->name_span : let->item->name_span, "first here");
+    diag_label(s->diags, d, part ? part->item->name_span : let->item->name_span, "first here");
     return false;
   }
   *good = scope_free_name(s, it->name, it->name_span) && !reserved(it->name);
@@ -50,54 +45,6 @@ static bool new_name(Sema *s, SLevel *l, AstItem *it, bool *good) {
       diag_error(s->diags, it->name_span, "E0103", "`%s` is taken: every level has one", it->name);
   diag_help(s->diags, d, "choose another name");
   return true;
-}
-
-/* ---- variables */
-
-static bool read_box(Sema *s, SVar *v, const AstExpr *e) {
-  Value lo, hi;
-  if (e->kind == EX_ERROR) return false;
-  if (e->kind != EX_CALL || e->a->kind != EX_NAME || strcmp(e->a->text, "box")) {
-    Diag *d = diag_error(s->diags, e->span, "E0521", "this is not a constraint of a variable");
-    diag_help(s->diags, d, "`in box(low, high)` keeps every element between two numbers");
-    return false;
-  }
-  if (!sema_box(s, e, "box", &lo, &hi)) return false;
-  v->boxed = true;
-  v->lo = lo.num;
-  v->hi = hi.num;
-  return true;
-}
-
-static void add_var(Sema *s, SLevel *l, AstItem *it) {
-  bool good;
-  if (!new_name(s, l, it, &good)) return;
-  SVar v = {
-      .name = it->name, .item = it, .storage = arena_printf(s->arena, "%s.%s", l->name, it->name)};
-  if (it->index) {
-    not_offered(s, it->name_span, "lists of variables are", NULL);
-    v.bad = true;
-  } else if (!it->type) {
-    not_offered(s, it->name_span, "variables without a type (modules) are",
-                "write `var w : f32[D] = zeros;` for each parameter");
-    v.bad = true;
-  } else {
-    v.bad = !sema_type(s, it->type, &v.type);
-  }
-  if (!v.bad && !dtype_is_float(v.type.dtype)) {
-    Diag *d = diag_error(s->diags, it->type->name_span, "E0324", "`%s` must be of a float type",
-                         it->name);
-    diag_note(s->diags, d, "levels minimize by derivatives, and integers have none");
-    v.bad = true;
-  }
-  if (!v.bad && v.type.dtype != s->ops.flt) {
-    Diag *d = diag_error(s->diags, it->type->name_span, "E0324", "variables are f32 in this run");
-    diag_help(s->diags, d, "`precision = f64` in the run widens all of them");
-    v.bad = true;
-  }
-  if (it->constraint && !read_box(s, &v, it->constraint)) v.bad = true;
-  v.bad = v.bad || !good;
-  VEC_PUSH(s->arena, l->var, l->nvar, l->var_cap, v);
 }
 
 /* ---- settings */
@@ -141,8 +88,8 @@ static void read_restart(Sema *s, SLevel *l, AstItem *it) {
 }
 
 static void read_setting(Sema *s, SLevel *l, AstItem *it) {
-  static const char *const known[] = {"optimizer", "steps", "restart"};
-  static const char *const later[] = {"stop", "init", "freeze"};
+  static const char *const known[] = {"optimizer", "steps", "restart", "freeze", "init"};
+  static const char *const later[] = {"stop"};
   if (!it->name || !it->value) return;
   if (!strcmp(it->name, "optimizer")) {
     read_optimizer(s, l, it);
@@ -151,8 +98,10 @@ static void read_setting(Sema *s, SLevel *l, AstItem *it) {
     setting_value(s, it->value, &steps_info, &l->steps);
   } else if (!strcmp(it->name, "restart")) {
     read_restart(s, l, it);
+  } else if (!strcmp(it->name, "freeze") || !strcmp(it->name, "init")) {
+    VEC_PUSH(s->arena, l->part_setting, l->npart_setting, l->part_setting_cap, it);
   } else {
-    setting_unknown(s, it, "a level", known, 3, later, 3);
+    setting_unknown(s, it, "a level", known, 5, later, 1);
   }
 }
 
@@ -236,17 +185,37 @@ static void add_metric(Sema *s, SLevel *l, AstItem *it) {
   VEC_PUSH(s->arena, l->metric, l->nmetric, l->metric_cap, m);
 }
 
-static void add_let(Sema *s, SLevel *l, AstItem *it) {
+static void add_var(Sema *s, SLevel *l, AstItem *it) {
   bool good;
   if (!new_name(s, l, it, &good)) return;
-  if (it->index) not_offered(s, it->name_span, "lists of values are", NULL);
-  SLet let = {.item = it, .progress = good && !it->index ? NOT_CHECKED : FAILED};
+  if (it->kind == AST_STATE)
+    sema_add_state(s, l->root, it, good);
+  else
+    sema_add_part(s, l, it, good);
+}
+
+static void add_let(Sema *s, SLevel *l, AstItem *it) {
+  bool good;
+  if (it->index) {
+    l->ordered = true;
+    return;
+  }
+  if (!new_name(s, l, it, &good)) return;
+  SLet let = {.item = it, .progress = good ? NOT_CHECKED : FAILED};
   VEC_PUSH(s->arena, l->let, l->nlet, l->let_cap, let);
 }
 
+static void read_item(Sema *s, SLevel *l, AstItem *it);
+
+static void read_items(Sema *s, SLevel *l, AstItem *it) {
+  for (; it; it = it->next) read_item(s, l, it);
+}
+
 static void read_item(Sema *s, SLevel *l, AstItem *it) {
+  bool yes;
   switch (it->kind) {
-  case AST_VAR: add_var(s, l, it); break;
+  case AST_VAR:
+  case AST_STATE: add_var(s, l, it); break;
   case AST_LET: add_let(s, l, it); break;
   case AST_MINIMIZE:
   case AST_MAXIMIZE: read_objective(s, l, it); break;
@@ -254,10 +223,11 @@ static void read_item(Sema *s, SLevel *l, AstItem *it) {
   case AST_METRIC:
   case AST_OUTPUT: add_metric(s, l, it); break;
   case AST_SETTING: read_setting(s, l, it); break;
-  case AST_STATE: not_offered(s, it->name_span, "`state` is", NULL); break;
-  case AST_FOR:
+  case AST_FOR: l->ordered = true; break;
   case AST_IF:
-    not_offered(s, it->name_span, "repetition and choice of statements are", NULL);
+    s->env =
+        (Env){.owner = l, .pure = true, .bake = true, .place = "what must be known in advance"};
+    if (sema_static(s, it->value, &yes)) read_items(s, l, yes ? it->body : it->orelse);
     break;
   default: break;
   }
@@ -269,7 +239,7 @@ static void check_body(Sema *s, SLevel *l) {
     Diag *d = diag_error(s->diags, at, "E0323", "level `%s` has no objective", l->name);
     diag_help(s->diags, d, "add `minimize ...;`");
   }
-  if (!l->nvar) {
+  if (!l->root->nmember) {
     Diag *d = diag_error(s->diags, at, "E0324", "level `%s` has no variables", l->name);
     diag_help(s->diags, d, "add `var w : f32[D] = zeros;`");
   }
@@ -325,11 +295,13 @@ void sema_levels(Sema *s) {
     }
     y->level = arena_new_of(s->arena, SLevel);
     *y->level = (SLevel){.name = y->name, .item = y->item, .number = s->nlevel};
+    y->level->root = arena_new_of(s->arena, SInstance);
+    *y->level->root = (SInstance){.path = "", .level = y->level};
     y->level->steps = (SSetting){.info = &steps_info, .value = steps_info.value};
     VEC_PUSH(s->arena, s->level, s->nlevel, s->level_cap, y->level);
   }
   for (int i = 0; i < s->nlevel; i++) {
-    for (AstItem *it = s->level[i]->item->body; it; it = it->next) read_item(s, s->level[i], it);
+    read_items(s, s->level[i], s->level[i]->item->body);
     check_body(s, s->level[i]);
   }
   SLevel **path = arena_array(s->arena, SLevel *, s->nlevel + 1);
@@ -339,6 +311,8 @@ void sema_levels(Sema *s) {
   }
   for (int i = 0; i < s->nlevel; i++) s->level[i]->visit = NOT_CHECKED;
   for (int i = 0; i < s->nlevel; i++) close_below(s->level[i], s->nlevel);
+  for (int i = 0; i < s->nlevel; i++) sema_part_settings(s, s->level[i]);
+  s->env = (Env){0};
   for (int i = 0; i < s->nlevel; i++) {
     bool above = !s->level[i]->fresh;
     for (int k = 0; k < s->nlevel; k++) above = above || s->level[k]->below[i];

@@ -1,6 +1,8 @@
 /* The expressions of a level, each into its own graph: initial values, the objective, metrics.
    Lets are put in place wherever they are used, one node a graph, and are checked even where
    nothing uses them. */
+#include <string.h>
+
 #include "frontend/sema_internal.h"
 
 static void enter(Sema *s, SLevel *l, Graph *g) {
@@ -9,6 +11,30 @@ static void enter(Sema *s, SLevel *l, Graph *g) {
   s->ops.call = (Span){0, 0};
   s->ops.counter = arena_printf(s->arena, "%s.count", l->name);
   s->ops.counted = false;
+}
+
+const Local *sema_ordered(Sema *s, SLevel *l, const char *name, bool *bad) {
+  *bad = false;
+  if (l->run_of == s->ops.g && l->running) return NULL; /* read in the order of the text */
+  if (l->run_of != s->ops.g) {
+    Env env = s->env;
+    int errors = s->diags->nerror;
+    s->env = (Env){.level = l};
+    l->run_of = s->ops.g;
+    l->running = true;
+    l->lost = l->lost || !sema_run_items(s, l->item->body, true, false, NULL);
+    l->lost = l->lost || s->diags->nerror > errors;
+    l->running = false;
+    l->run = s->env.local;
+    l->run_list = s->env.list;
+    s->env = env;
+  }
+  *bad = l->lost;
+  if (l->lost) return NULL;
+  s->env.list = l->run_list;
+  for (const Local *x = l->run; x; x = x->next)
+    if (!strcmp(x->name, name)) return x;
+  return NULL;
 }
 
 /* A let is evaluated once in every graph that uses it; what is wrong with it is said the first
@@ -25,22 +51,9 @@ Value sema_let(Sema *s, SLevel *l, SLet *let) {
   Env env = s->env;
   s->env = (Env){.level = l};
   let->progress = IN_PROGRESS;
-  Value v = sema_expr(s, let->item->value);
-  SType want;
-  if (!v.bad && let->item->type) {
-    if (!sema_type(s, let->item->type, &want)) {
-      v = value_bad();
-    } else if (v.lit ? want.rank != 0
-                     : v.type.dtype != want.dtype || !stype_same_shape(v.type, want)) {
-      Diag *d = ops_error(&s->ops, let->item->value->span, "E0217", "`%s` is %s, but declared %s",
-                          let->item->name, value_str(&s->ops, v), stype_str(&s->ops, want));
-      diag_label(s->diags, d, let->item->type->span, "declared here");
-      v = value_bad();
-    }
-  }
+  Value v = sema_let_value(s, let->item);
   s->env = env;
   if (let->progress == IN_PROGRESS) let->progress = v.bad ? FAILED : DONE;
-  if (v.node && !v.node->name) v.node->name = let->item->name;
   let->graph = s->ops.g;
   let->value = v;
   return let->progress == DONE ? v : value_bad();
@@ -75,13 +88,34 @@ static void lower_vars(Sema *s, SLevel *l) {
     s->ops.counter = l->fresh ? arena_printf(s->arena, "%s.restarts", l->name) : NULL;
     if (!l->var[i].bad) l->var[i].init = sema_initial(s, &l->var[i]).node;
   }
+  for (int i = 0; i < l->nstate; i++) {
+    SState *st = &l->state[i];
+    SVar as = {.name = st->name, .item = st->item, .instance = st->instance, .type = st->type};
+    enter(s, l, l->init);
+    s->ops.counter = l->fresh ? arena_printf(s->arena, "%s.restarts", l->name) : NULL;
+    if (!st->bad) st->init = sema_initial(s, &as).node;
+  }
+}
+
+/* The next values of the level's own states; those of modules came with their calls. */
+static void lower_next(Sema *s, SLevel *l) {
+  for (int i = 0; i < l->nstate; i++) {
+    SState *st = &l->state[i];
+    if (st->bad || st->instance || !st->item->update) continue;
+    if (l->ordered) s->env.local = l->run;
+    sema_next_state(s, st);
+    s->env.local = NULL;
+  }
 }
 
 void sema_lower_level(Sema *s, SLevel *l) {
   lower_vars(s, l);
   enter(s, l, graph_new(s->arena));
   l->graph = s->ops.g;
-  for (int i = 0; i < l->nlet; i++) {
+  s->ops.train = true;
+  bool bad;
+  if (l->ordered) sema_ordered(s, l, "", &bad);
+  for (int i = 0; !l->ordered && i < l->nlet; i++) {
     bool used = l->let[i].used;
     sema_let(s, l, &l->let[i]);
     l->let[i].used = used;
@@ -90,7 +124,8 @@ void sema_lower_level(Sema *s, SLevel *l) {
     const AstItem *it = l->objective_item;
     l->objective = scalar(s, it, "the objective");
   }
-
+  lower_next(s, l);
+  s->ops.train = false;
   for (int i = 0; i < l->nmetric; i++) {
     SMetric *m = &l->metric[i];
     enter(s, l, graph_new(s->arena));

@@ -138,6 +138,10 @@ bool sema_type(Sema *s, const AstType *t, SType *out) {
       diag_error(s->diags, t->span, "E0204", "a tensor has at most %d axes", MAX_RANK);
       return false;
     }
+    if (a->name) {
+      diag_error(s->diags, a->name_span, "E0222", "a size has no name here");
+      return false;
+    }
     if (is_ellipsis(a->value)) {
       ok = add_leading(s, a->value, out) && ok;
       continue;

@@ -39,14 +39,54 @@ typedef struct SData {
   SemaProbe probe;
 } SData;
 
-typedef struct SVar {
+typedef struct Symbol Symbol;
+typedef struct SLevel SLevel;
+typedef struct SInstance SInstance;
+
+typedef struct SVar {         /* of a level: declared in it, or a parameter of a module in it */
+  const char *name, *storage; /* "w", "net.l1.W"; "fit.net.l1.W" */
+  AstItem *item;
+  const SInstance *instance; /* whose parameter it is; NULL: of the level itself */
+  SType type;
+  bool bad, boxed, frozen; /* frozen: `freeze`; not updated, and no unknown of the level */
+  double lo, hi;
+  Node *init;                 /* in the level's init graph */
+  const struct SVar *copy_of; /* `init = copy(..)`: what it begins with; else NULL */
+  AstItem *copy_item;         /* that setting */
+} SVar;
+
+typedef struct SState { /* `state`: updated once a step of its level, never differentiated */
   const char *name, *storage;
   AstItem *item;
+  const SInstance *instance;
   SType type;
-  bool bad, boxed;
-  double lo, hi;
-  Node *init; /* in the level's init graph */
-} SVar;
+  bool bad;
+  Node *init, *next; /* in the level's init and objective graphs; next NULL: not updated */
+} SState;
+
+/* A part of a module's instance, or of a level: its variables, states and instances, or lists of
+   them. What a list holds is numbered: `block.0`. */
+typedef enum MemberKind { MEMBER_VAR, MEMBER_STATE, MEMBER_INSTANCE } MemberKind;
+typedef struct SMember {
+  const char *name;
+  MemberKind kind;
+  bool list;
+  int n, *index;        /* into the level's var or state */
+  SInstance **instance; /* MEMBER_INSTANCE */
+  AstItem *item;
+} SMember;
+
+/* A module with its sizes in a level; the level's own is its root, without module. */
+struct SInstance {
+  const char *path; /* "net.l1"; "" of the root */
+  SLevel *level;
+  Symbol *module;
+  struct Local *local; /* its sizes */
+  SMember *member;
+  int nmember, member_cap;
+  int first, nvar; /* its parameters, those of its parts included: level->var[first..first+nvar) */
+  bool bad;
+};
 
 typedef struct SLet { /* evaluated anew in every graph that uses it; errors are said once */
   AstItem *item;
@@ -61,8 +101,6 @@ typedef struct SSetting {
   double value;
   bool given;
 } SSetting;
-
-typedef struct SLevel SLevel;
 
 typedef struct SEdge {
   SLevel *lower;
@@ -83,8 +121,17 @@ struct SLevel {
   int number;
   SVar *var;
   int nvar, var_cap;
+  SState *state;
+  int nstate, state_cap;
+  SInstance *root;
   SLet *let;
   int nlet, let_cap;
+  AstItem **part_setting; /* `freeze = ..`, `init = ..` */
+  int npart_setting, part_setting_cap;
+  bool ordered;                 /* has `for`: its lets are evaluated in the order of the text */
+  struct Local *run, *run_list; /* their values in graph run_of, and the elements of lists */
+  Graph *run_of;
+  bool running, lost; /* its statements are run now; an error has been said about them */
   SEdge *edge;
   int nedge, edge_cap;
   SMetric *metric;
@@ -100,7 +147,7 @@ struct SLevel {
   Level *ir;
 };
 
-typedef struct Symbol {
+struct Symbol {
   const char *name;
   SymKind kind;
   AstItem *item;
@@ -115,24 +162,31 @@ typedef struct Symbol {
   bool baked; /*   part of the build: a size or setting uses it */
   SData *data;
   SLevel *level;
-} Symbol;
+  bool library; /* declared in library.mlo */
+};
 
-typedef struct Local { /* a parameter of the fn at hand, or a size that its types name */
+/* A parameter of the fn or module at hand, a size that its types name, a let of a module, the
+   number of a `for`; an element of a list of lets is called `node[3]`. */
+typedef struct Local {
   const char *name;
   bool is_dim;
   SDim dim;
   Value value;
+  AstItem *item; /* a let */
   struct Local *next;
 } Local;
 
 typedef struct Env {
-  SLevel *level;     /* whose variables are read; NULL: none may be */
-  bool pure;         /* in a fn: no data either */
-  bool bake;         /* in a size or setting: consts are numbers */
-  SLevel *owner;     /* where level is NULL: whose variables would be meant */
-  const char *place; /* "an initial value": for messages where levels may not be read */
-  Local *local;
-  SType leading; /* what `..` stands for */
+  SLevel *level;       /* whose variables are read; NULL: none may be */
+  bool pure;           /* in a fn: no data either */
+  bool bake;           /* in a size or setting: consts are numbers */
+  SLevel *owner;       /* where level is NULL: whose variables would be meant */
+  const char *place;   /* "an initial value": for messages where levels may not be read */
+  Local *local, *list; /* list: elements of lists of lets, which outlive the `for` around them */
+  const SInstance *instance; /* in the body of a module: whose members are read */
+  bool library;              /* in library.mlo: the names of the program mean nothing here */
+  SState *next;              /* whose next value is being computed: it goes on from the last one */
+  SType leading;             /* what `..` stands for */
   bool has_leading;
 } Env;
 
@@ -146,6 +200,8 @@ typedef struct Sema {
   int nsymbol, symbol_cap;
   Symbol **table; /* open addressing by name */
   uint32_t ntable;
+  Symbol **library; /* what library.mlo declares */
+  int nlibrary, library_cap;
   SLevel **level;
   int nlevel, level_cap;
   Env env;
@@ -154,6 +210,9 @@ typedef struct Sema {
   int64_t seed, report_every, stream, checkpoint_every, checkpoint_keep;
   bool csv;
   int depth, ncall; /* of expressions inside of fns inside of ...; of fns evaluated */
+  int npart;        /* instances of modules */
+  bool generic;     /* a module is checked at its definition: sizes have no value, lists have one
+                       element */
   uint64_t fresh;
   bool complete;  /* all sizes are known */
   bool missing;   /* a data file is absent */

@@ -43,6 +43,7 @@ typedef struct Ops {
   const char *counter; /* "fit.count": step counter for random numbers; NULL: none here */
   bool counted;        /* the counter was used */
   int64_t *stream;     /* next stream of random numbers */
+  bool train;          /* the objective of the level that owns what is called is being lowered */
 } Ops;
 
 Diag *ops_error(Ops *o, Span span, const char *code, const char *fmt, ...)

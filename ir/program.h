@@ -134,6 +134,11 @@ struct Level {
      the last restart, from which the optimizer's step number counts. */
   Storage *restarts, *started;
   Func *restart;
+  /* By the frontend, where the level has them: advance moves its states (`state .. next ..`), once
+     a step before the update; copy takes initial values from other levels (`init = copy(..)`)
+     before the first step after a start, while the bool scalar `begin` is true. */
+  Func *advance, *copy;
+  Storage *begin;
   Func *gradient, *update;
   System **system; /* in the order in which they are solved */
   int nsystem;

@@ -316,6 +316,9 @@ static void put_level(Out *o, const Level *l) {
   put_storage_item(o, "restarts", l->restarts);
   put_storage_item(o, "started", l->started);
   put_func_item(o, "restart", l->restart);
+  put_func_item(o, "advance", l->advance);
+  put_func_item(o, "copy", l->copy);
+  put_storage_item(o, "begin", l->begin);
   put_func_item(o, "gradient", l->gradient);
   put_func_item(o, "update", l->update);
   put_text(o, "}\n");

@@ -478,6 +478,12 @@ static void parse_level(Parser *q) {
       l->started = storage(q);
     else if (accept_word(q, "restart"))
       l->restart = func(q);
+    else if (accept_word(q, "advance"))
+      l->advance = func(q);
+    else if (accept_word(q, "copy"))
+      l->copy = func(q);
+    else if (accept_word(q, "begin"))
+      l->begin = storage(q);
     else if (accept_word(q, "gradient"))
       l->gradient = func(q);
     else if (accept_word(q, "update"))

@@ -136,6 +136,8 @@ static void check_level(Verifier *v, const Level *l) {
   check_scalar(v, l->steps.storage, DT_I32, "setting");
   check_settings(v, l->setting, l->optimizer->nsetting);
   if (l->objective->nresult < 1) fail(v, "level `%s` has no objective", l->name);
+  check_scalar(v, l->begin, DT_BOOL, "begin");
+  if (!l->begin != !l->copy) fail(v, "level `%s`: copy and begin belong together", l->name);
   for (int i = 0; i < l->nedge; i++)
     check_settings(v, l->edge[i].setting, l->edge[i].method->nsetting);
   if (reaches(l, l, 0)) fail(v, "level `%s` stands above itself", l->name);

@@ -317,6 +317,17 @@ Stmt **gradient_statements(Program *p, Level *l, Stmt **first) {
   return push_call(p, l->gradient, tail);
 }
 
+/* while begin: copy. Its one round ends it. */
+static Stmt **push_copy(Program *p, const Level *l, Stmt **first) {
+  *first = NULL;
+  if (!l->copy) return first;
+  Stmt *once = *first = stmt_new(p, STMT_WHILE);
+  once->cond = l->begin;
+  once->count = 1;
+  push_call(p, l->copy, &once->body);
+  return &once->next;
+}
+
 static void rewrite(Program *p, Stmt **at) {
   while (*at) {
     Stmt *s = *at;
@@ -325,8 +336,12 @@ static void rewrite(Program *p, Stmt **at) {
       at = &s->next;
       continue;
     }
-    Stmt *first, **tail;
-    tail = gradient_statements(p, s->level, &first);
+    Stmt *first, **tail, *gradient;
+    tail = push_copy(p, s->level, &first);
+    gradient_statements(p, s->level, &gradient);
+    *tail = gradient;
+    while (*tail) tail = &(*tail)->next;
+    if (s->level->advance) tail = push_call(p, s->level->advance, tail);
     tail = push_call(p, s->level->update, tail);
     for (int e = 0; e < s->level->nedge; e++)
       if (s->level->edge[e].lower->restart)
