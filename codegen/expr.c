@@ -7,6 +7,7 @@
 
 #include "codegen/expr_impl.h"
 #include "ir/op.h"
+#include "ir/op_bulk.h"
 
 const Target cg_target_c = {
     .type = {"bool", "int32_t", "float", "double"},
@@ -208,8 +209,11 @@ static void make_tables(NodeTables *x, Arena *a, const Func *f) {
   *x = (NodeTables){.func = f, .itype = "int32_t"};
   x->bound = arena_array(a, Bound, f->graph->nnode);
   x->memo = arena_array(a, Memo *, f->graph->nnode);
-  for (int i = 0; i < f->graph->nnode; i++)
-    if (type_count(f->graph->node[i]->type) > INT32_MAX / 2) x->itype = "int64_t";
+  for (int i = 0; i < f->graph->nnode; i++) {
+    const Node *n = f->graph->node[i];
+    bool far = n->op == OP_skew && skew_reach(n->in[0]->type, n->type, &n->attr) > INT32_MAX / 8;
+    if (far || type_count(n->type) > INT32_MAX / 2) x->itype = "int64_t";
+  }
 }
 
 void emit_begin(Emit *e, Arena *a, const Target *t, const Program *p, const Func *f,

@@ -121,6 +121,29 @@ static Val view_pad(Emit *e, const Node *n, const Pos *ix, int guard) {
   return choose(e, d, inside, guard, emit_node(e, n->in[0], &in, inside), zero(e, d));
 }
 
+/* The numerator is made nonnegative by a multiple of the divisor, so that quotient and remainder
+   are those of the floor. Where the remainder is known to be 0 nothing tests it. */
+static Val view_skew(Emit *e, const Node *n, const Pos *ix, int guard) {
+  const int64_t *s = n->attr.i, axis = s[SKEW_AXIS], q = s[SKEW_DIVISOR];
+  int64_t lo, hi, extent = n->in[0]->type.dim[axis];
+  Aff at = aff_add(aff_const(s[SKEW_OFFSET]), ix->e[axis], s[SKEW_STEP]), rest;
+  at = aff_add(at, ix->e[s[SKEW_ALONG]], s[SKEW_SLANT]);
+  int inside = guard;
+  emit_range(e, &at, &lo, &hi);
+  if (q > 1) {
+    int64_t lift = lo < 0 ? (q - 1 - lo) / q : 0;
+    emit_divide(e, aff_shift(at, lift * q), q, &at, &rest);
+    at = aff_shift(at, -lift);
+    inside = emit_guard(e, inside, rest, 1);
+  }
+  if (inside >= 0) inside = emit_guard(e, inside, at, extent);
+  DType d = n->type.dtype;
+  if (inside < 0) return zero(e, d);
+  Pos in = *ix;
+  in.e[axis] = only_element(at, extent);
+  return choose(e, d, inside, guard, emit_node(e, n->in[0], &in, inside), zero(e, d));
+}
+
 static Val view_concat(Emit *e, const Node *n, const Pos *ix, int guard) {
   int64_t axis = n->attr.i[0], start = n->type.dim[axis];
   DType d = n->type.dtype;
@@ -155,6 +178,7 @@ static Val view_gather(Emit *e, const Node *n, const Pos *ix, int guard) {
 static ViewFn *const views[NOP] = {
     [OP_iota] = view_iota, [OP_random] = view_random, [OP_cast] = view_cast,
     [OP_pad] = view_pad,   [OP_concat] = view_concat, [OP_gather] = view_gather,
+    [OP_skew] = view_skew,
 };
 
 Val emit_view(Emit *e, const Node *n, const Pos *ix, int guard) {

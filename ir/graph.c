@@ -190,6 +190,12 @@ Node *ir_pad(Graph *g, Node *x, const int64_t *start, Type shape) {
   return node1(g, OP_pad, shape, x, attr_list(start, x->type.rank));
 }
 
+Node *ir_skew(Graph *g, Node *x, int64_t size, const int64_t skew[NSKEW]) {
+  Type t = x->type;
+  t.dim[skew[SKEW_AXIS]] = size;
+  return node1(g, OP_skew, t, x, attr_list(skew, NSKEW));
+}
+
 Node *ir_reverse(Graph *g, Node *x, const int64_t *axes, int n) {
   return n ? node1(g, OP_reverse, x->type, x, attr_list(axes, n)) : x;
 }

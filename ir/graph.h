@@ -17,8 +17,8 @@ typedef enum Op {
 /* What of an operation is not an input. Fields that an op does not use are 0. Axis lists: sum,
    reduce_max, reverse (ascending), argmax, iota, concat (one). transpose: i[k] is the input axis
    that becomes output axis k. broadcast: i[k] is the output axis of input axis k, ascending. slice,
-   pad: i[k] is the offset of the smaller tensor inside the larger along axis k. matmul: i =
-   {transpose a, b}. random: i = {RANDOM_*, stream}. */
+   pad: i[k] is the offset of the smaller tensor inside the larger along axis k. skew: i = {SKEW_*}.
+   matmul: i = {transpose a, b}. random: i = {RANDOM_*, stream}. */
 typedef struct Attr {
   double value;    /* const */
   const char *sym; /* param: storage name */
@@ -27,6 +27,7 @@ typedef struct Attr {
 } Attr;
 
 enum { RANDOM_UNIFORM, RANDOM_NORMAL };
+enum { SKEW_AXIS, SKEW_ALONG, SKEW_STEP, SKEW_SLANT, SKEW_OFFSET, SKEW_DIVISOR, NSKEW };
 
 typedef struct Node Node;
 struct Node { /* immutable, hash-consed on op, type, inputs and attributes */
@@ -58,8 +59,8 @@ Graph *graph_new(Arena *a);
 
 /* The node op(in) with its type inferred; shape and attribute errors are compiler bugs (users'
    errors are found before). `type` is the result type for ops whose inputs do not determine it:
-   const, param, iota, random, cast (dtype), broadcast, reshape, slice, pad, gather's and scatter's
-   result; else ignored. */
+   const, param, iota, random, cast (dtype), broadcast, reshape, slice, pad, skew, gather's and
+   scatter's result; else ignored. */
 Node *ir_node(Graph *g, Op op, Type type, Node *const *in, int nin, Attr attr);
 /* n's operation on other inputs. */
 Node *ir_rebuild(Graph *g, const Node *n, Node *const *in);
@@ -89,6 +90,8 @@ Node *ir_flatten(Graph *g, Node *x);
 Node *ir_transpose(Graph *g, Node *x, const int64_t *perm);
 Node *ir_slice(Graph *g, Node *x, const int64_t *start, Type shape);
 Node *ir_pad(Graph *g, Node *x, const int64_t *start, Type shape); /* zeros outside */
+/* The same shape but for axis skew[SKEW_AXIS], which gets that size; see op.def. */
+Node *ir_skew(Graph *g, Node *x, int64_t size, const int64_t skew[NSKEW]);
 Node *ir_reverse(Graph *g, Node *x, const int64_t *axes, int n);
 Node *ir_concat(Graph *g, Node *const *in, int nin, int axis);
 Node *ir_gather(Graph *g, Node *x, Node *index);
@@ -102,7 +105,7 @@ Node *ir_matmul(Graph *g, Node *a, Node *b, bool ta, bool tb);
 Node *ir_solve(Graph *g, Node *m, Node *b);
 Node *ir_scale(Graph *g, Node *x, double c); /* c x */
 Node *ir_one_minus(Graph *g, Node *x);       /* 1 - x */
-Node *ir_dot(Graph *g, Node *a, Node *b); /* sum of products over all axes: f[] */
+Node *ir_dot(Graph *g, Node *a, Node *b);    /* sum of products over all axes: f[] */
 /* Broadcasts the result of reducing `axes` of `like` back to like's shape. */
 Node *ir_unreduce(Graph *g, Node *x, const Node *like, const int64_t *axes, int n);
 /* log x, but 0 at x = 0: so that d pow(x, z)/dz = pow(x, z) log x has its limit there. */

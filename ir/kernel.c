@@ -86,6 +86,10 @@ Index index_of_operand(const Node *n, int k, Index at) {
     for (int i = 0; i < t.rank; i++)
       if (t.dim[i] == n->type.dim[i]) follow(&r, t, i, at, i);
     return r;
+  case OP_skew:
+    for (int i = 0; i < t.rank; i++)
+      if (i != n->attr.i[SKEW_AXIS]) follow(&r, t, i, at, i);
+    return r;
   case OP_reverse:
   case OP_concat:
     for (int i = 0; i < t.rank; i++) {

@@ -37,6 +37,7 @@
 #define jvp_transpose NULL
 #define jvp_slice NULL
 #define jvp_pad NULL
+#define jvp_skew NULL
 #define jvp_reverse NULL
 #define jvp_concat NULL
 #define jvp_sum NULL
@@ -44,5 +45,8 @@
 
 /* Row-major strides of t, in elements. */
 void type_strides(Type t, int64_t *stride);
+/* Bound of |step i + slant j + offset| and |divisor i'| over the elements of a skew of one tensor
+   to another type: what its indices reach. A double, since any attribute may be asked about. */
+double skew_reach(Type from, Type to, const Attr *attr);
 
 #endif

@@ -207,6 +207,56 @@ Node *vjp_pad(Graph *G, Node *n, Node *ct, int k) {
   return ir_slice(G, ct, n->attr.i, n->in[k]->type);
 }
 
+double skew_reach(Type from, Type to, const Attr *attr) {
+  const int64_t *s = attr->i, axis = s[SKEW_AXIS];
+  double to_last = fmax(0, (double)to.dim[axis] - 1), along = (double)to.dim[s[SKEW_ALONG]] - 1;
+  double from_last = fmax(0, (double)from.dim[axis] - 1);
+  double reach = (double)s[SKEW_STEP] * to_last + fabs((double)s[SKEW_SLANT]) * fmax(0, along) +
+                 fabs((double)s[SKEW_OFFSET]);
+  return fmax(reach, (double)s[SKEW_DIVISOR] * (from_last + 1));
+}
+
+const char *infer_skew(Arena *a, Node *const *in, int nin, const Attr *attr, Type *type) {
+  (void)nin;
+  Type t = in[0]->type;
+  const int64_t *s = attr->i, axis = s[SKEW_AXIS], along = s[SKEW_ALONG];
+  type->dtype = t.dtype;
+  if (attr->n != NSKEW) return arena_printf(a, "needs %d attributes", NSKEW);
+  if (axis < 0 || along < 0 || axis >= t.rank || along >= t.rank || axis == along)
+    return "needs two axes of its operand";
+  if (s[SKEW_STEP] < 1 || s[SKEW_DIVISOR] < 1) return "step and divisor are positive";
+  for (int k = 0; k < t.rank; k++)
+    if (type->rank != t.rank || (k != axis && type->dim[k] != t.dim[k]))
+      return arena_printf(a, "%s does not become %s", type_str(a, t), type_str(a, *type));
+  if (skew_reach(t, *type, attr) > (double)((int64_t)1 << 42)) return "reaches too far";
+  return NULL;
+}
+
+void eval_skew(const Node *n, double *const *in, double *out) {
+  const int64_t *s = n->attr.i, axis = s[SKEW_AXIS], along = s[SKEW_ALONG], q = s[SKEW_DIVISOR];
+  int64_t so[MAX_RANK], si[MAX_RANK], size = n->in[0]->type.dim[axis];
+  type_strides(n->type, so);
+  type_strides(n->in[0]->type, si);
+  for (int64_t i = 0; i < type_count(n->type); i++) {
+    int64_t at = 0, ix[MAX_RANK];
+    for (int k = 0; k < n->type.rank; k++) {
+      ix[k] = i / so[k] % n->type.dim[k];
+      at += k == axis ? 0 : ix[k] * si[k];
+    }
+    int64_t e = s[SKEW_STEP] * ix[axis] + s[SKEW_SLANT] * ix[along] + s[SKEW_OFFSET];
+    bool inside = e >= 0 && e % q == 0 && e / q < size;
+    out[i] = inside ? in[0][at + e / q * si[axis]] : 0;
+  }
+}
+
+/* step i + slant j + offset = divisor i' relates i and i' alike: the transpose solves it for i. */
+Node *vjp_skew(Graph *G, Node *n, Node *ct, int k) {
+  const int64_t *s = n->attr.i;
+  int64_t back[NSKEW] = {s[SKEW_AXIS],   s[SKEW_ALONG],   s[SKEW_DIVISOR],
+                         -s[SKEW_SLANT], -s[SKEW_OFFSET], s[SKEW_STEP]};
+  return ir_skew(G, ct, n->in[k]->type.dim[s[SKEW_AXIS]], back);
+}
+
 const char *infer_reverse(Arena *a, Node *const *in, int nin, const Attr *attr, Type *type) {
   (void)a, (void)nin;
   *type = in[0]->type;

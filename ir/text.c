@@ -24,6 +24,7 @@ const char *text_attr_name(Op op) {
   case OP_transpose: return "perm";
   case OP_slice:
   case OP_pad: return "at";
+  case OP_skew: return "by";
   case OP_matmul: return "transposed";
   case OP_random: return "stream";
   case OP_iota:

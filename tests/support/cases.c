@@ -117,6 +117,23 @@ static Node *make_pad(Arena *a, Case *c, int variant, DType real) {
   if (variant) return NULL;
   return ir_pad(c->graph, NUMERIC(c, 2, 3, 4, 0), (int64_t[]){1, 0}, shape(real, 2, 5, 6, 0));
 }
+/* Windows and their transposes: steps with a remainder, dilation, padding, backwards, far outside,
+   an axis of size 1, and numerators that are negative, odd, or divisible as they stand. */
+static Node *make_skew(Arena *a, Case *c, int variant, DType real) {
+  static const struct {
+    int64_t dim[3], size, by[NSKEW];
+  } v[] = {
+      {{7, 3, 2}, 5, {0, 1, 1, 1, 0, 1}},   {{7, 3, 2}, 3, {0, 1, 2, 1, 0, 1}},
+      {{9, 3, 2}, 3, {0, 1, 2, 2, -1, 1}},  {{2, 3, 7}, 8, {2, 1, 1, -1, 0, 1}},
+      {{3, 3, 2}, 7, {0, 1, 1, -1, 0, 2}},  {{3, 3, 2}, 9, {0, 1, 1, -2, 1, 2}},
+      {{4, 3, 2}, 6, {0, 1, 2, -1, -3, 3}}, {{1, 3, 2}, 6, {0, 1, 1, -2, -1, 3}},
+      {{4, 3, 2}, 5, {0, 1, 2, 4, -6, 2}},  {{4, 3, 2}, 5, {0, 1, 2, 2, 1, 2}},
+      {{3, 2, 5}, 1, {0, 2, 1, 1, -1, 1}},  {{5, 1, 2}, 4, {0, 1, 4, 9, 3, 3}},
+  };
+  if (variant >= (int)(sizeof v / sizeof *v)) return NULL;
+  Node *x = NUMERIC(c, 3, v[variant].dim[0], v[variant].dim[1], v[variant].dim[2]);
+  return ir_skew(c->graph, x, v[variant].size, v[variant].by);
+}
 static Node *make_reverse(Arena *a, Case *c, int variant, DType real) {
   if (variant > 1) return NULL;
   return ir_reverse(c->graph, NUMERIC(c, 2, 3, 5, 0), (int64_t[]){1 - variant, 1}, 1 + variant);

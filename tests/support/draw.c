@@ -78,13 +78,42 @@ static Node *draw_reduction(Pool *p) {
   return r;
 }
 
+/* A skew of two axes of x, an axis more where it has none to spare; often windows, then summed. */
+static Node *draw_skew(Pool *p, Node *x) {
+  Graph *g = p->g;
+  Type t = x->type;
+  if (!t.rank || t.rank == MAX_RANK || type_count(t) > 400) return x;
+  int64_t kept[MAX_RANK], along = draw_below(p->d, (uint32_t)t.rank + 1);
+  if (t.rank == 1 || draw_below(p->d, 3)) { /* a new axis */
+    int k = 0;
+    for (int i = 0; i <= t.rank; i++)
+      if (i != along) kept[k++] = i;
+    Type wide = {.dtype = t.dtype, .rank = t.rank + 1};
+    for (int i = 0; i < t.rank; i++) wide.dim[kept[i]] = t.dim[i];
+    wide.dim[along] = 1 + draw_below(p->d, 3);
+    x = ir_broadcast(g, x, wide, kept);
+    t = wide;
+  }
+  along %= t.rank;
+  int64_t axis = (along + 1 + draw_below(p->d, (uint32_t)t.rank - 1)) % t.rank;
+  int64_t by[NSKEW] = {[SKEW_AXIS] = axis, [SKEW_ALONG] = along};
+  by[SKEW_STEP] = 1 + draw_below(p->d, 3);
+  by[SKEW_SLANT] = (int64_t)draw_below(p->d, 5) - 2;
+  by[SKEW_OFFSET] = (int64_t)draw_below(p->d, 5) - 2;
+  by[SKEW_DIVISOR] = 1 + draw_below(p->d, 3);
+  x = ir_skew(g, x, 1 + draw_below(p->d, (uint32_t)t.dim[axis] + 1), by);
+  return draw_below(p->d, 2) ? ir_sum(g, x, &along, 1) : x;
+}
+
 static Node *draw_view(Pool *p) {
   Graph *g = p->g;
   Node *x = pick(p);
   Type t = x->type, big = t;
   int64_t start[MAX_RANK] = {0}, perm[MAX_RANK], one[2] = {0};
   for (int i = 0; i < t.rank; i++) perm[i] = t.rank - 1 - i;
-  switch (draw_below(p->d, 8)) {
+  switch (draw_below(p->d, 10)) {
+  case 8:
+  case 9: return draw_skew(p, x);
   case 0: return ir_transpose(g, x, perm);
   case 1: return ir_flatten(g, x);
   case 2:

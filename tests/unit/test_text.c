@@ -51,6 +51,7 @@ static Attr attribute(Op op) {
   case OP_broadcast: return (Attr){.n = 2, .i = {0, 2}};
   case OP_slice:
   case OP_pad: return (Attr){.n = 2, .i = {1, 0}};
+  case OP_skew: return (Attr){.n = 6, .i = {0, 1, 2, -1, 3, 1}};
   case OP_matmul: return (Attr){.n = 2, .i = {1, 0}};
   case OP_random: return (Attr){.n = 2, .i = {RANDOM_NORMAL, 7}};
   case OP_sum:
