@@ -9,7 +9,8 @@
 #include <string.h>
 
 static const BuiltinList *const lists[] = {&builtins_math,  &builtins_reduce, &builtins_shape,
-                                           &builtins_index, &builtins_loss,   &builtins_nn};
+                                           &builtins_index, &builtins_loss,   &builtins_nn,
+                                           &builtins_conv,  &builtins_layers};
 enum { NLIST = sizeof lists / sizeof *lists };
 
 int builtin_count(void) {

@@ -49,7 +49,7 @@ typedef struct BuiltinList {
   int n;
 } BuiltinList;
 extern const BuiltinList builtins_math, builtins_reduce, builtins_shape, builtins_index,
-    builtins_loss, builtins_nn;
+    builtins_loss, builtins_nn, builtins_conv, builtins_layers;
 
 /* ---- for the functions themselves */
 bool call_given(const Call *c, int i);

@@ -137,6 +137,16 @@ const Explanation explain_types[] = {
      "be written so, too.\n",
      "fn m(x : f32[4]) -> f32 = norm(i in 0..4: i * x[i]);\n",
      "fn m(x : f32[4]) -> f32 = sum(i in 0..4: i * x[i]);\n"},
+    {"E0226", "a window does not fit",
+     "A window must lie inside of its axis, padding included: (size - 1) * dilation + 1\n"
+     "elements at most are left. A pool's padding is at most half of its size, so that\n"
+     "every window holds an element.\n",
+     "fn pooled(x : f32[N, 4, 4, C]) -> f32[N, 1, 1, C] = max_pool(x, 5);\n",
+     "fn pooled(x : f32[N, 4, 4, C]) -> f32[N, 1, 1, C] = max_pool(x, 4);\n"},
+    {"E0227", "a number is outside of its range",
+     "A dropout rate is a probability less than 1: at 1 nothing would be kept.\n",
+     "fn thinned(x : f32[N]) -> f32[N] = dropout(x, 1.5);\n",
+     "fn thinned(x : f32[N]) -> f32[N] = dropout(x, 0.15);\n"},
     {"E0230", "wrong arguments",
      "A call gives each parameter one argument, by position or by name; those with a\n"
      "default may be left out.\n",

@@ -355,9 +355,8 @@ static Value call_builtin(Sema *s, const Builtin *b, const AstExpr *e) {
 
 /* Functions of the language that this version lacks. */
 static bool is_planned(const char *name) {
-  static const char *const list[] = {
-      "index",    "batch",    "copy", "dropout", "attention", "rope",      "conv2d",
-      "max_pool", "avg_pool", "sort", "argsort", "top_k",     "batchnorm", "straight_through"};
+  static const char *const list[] = {"index",   "batch", "copy",     "sort",
+                                     "argsort", "top_k", "batchnorm"};
   for (size_t i = 0; i < sizeof list / sizeof *list; i++)
     if (!strcmp(list[i], name)) return true;
   return false;

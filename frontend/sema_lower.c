@@ -11,6 +11,7 @@ static void enter(Sema *s, SLevel *l, Graph *g) {
   s->ops.call = (Span){0, 0};
   s->ops.counter = arena_printf(s->arena, "%s.count", l->name);
   s->ops.counted = false;
+  s->ops.train = false;
 }
 
 const Local *sema_ordered(Sema *s, SLevel *l, const char *name, bool *bad) {

@@ -385,7 +385,7 @@ static const Wrong statements[] = {
     {"argmin fti via dense();\nminimize norm2(w);", "E0321@2"},
     {"argmin fit via dense();\nminimize norm2(w);", "E0320@2"},
     {"minimize norm2(net(w));", "E0101@2"},
-    {"minimize norm2(conv2d(w, w));", "E0110@2"},
+    {"minimize norm2(sort(w));", "E0110@2"},
     {"minimize norm2(w) + mean(train.y + 3000000000);", "E0219@2"},
     {"minimize sum(full(1, 2000000, 2000000)) + norm2(w);", "E0221@2"},
     {"let w = 1;\nminimize norm2(w);", "E0102@2"},
