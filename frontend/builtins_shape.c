@@ -263,6 +263,14 @@ static Value fn_patchify(Ops *o, Call *c) {
   return v_reshape(o, x, lead + 2, dim);
 }
 
+/* size(x, axis): a size, as the name of a dimension is one. */
+static Value fn_size(Ops *o, Call *c) {
+  Value x = as_tensor(o, c, 0);
+  int axis;
+  return call_rank(o, c, 0, 1) && call_axis(o, c, 1, x, &axis) ? value_size(o, x.type.dim[axis])
+                                                               : value_bad();
+}
+
 static const Builtin row[] = {
     {"reshape", "reshape(x, sizes..)",
      "the elements of x, by rows, in another shape; one size may be -1", fn_reshape},
@@ -281,6 +289,7 @@ static const Builtin row[] = {
     {"broadcast", "broadcast(x, sizes..)", "x repeated to that shape by NumPy's rule",
      fn_broadcast},
     {"full", "full(value, sizes..)", "a tensor of one value", fn_broadcast},
+    {"size", "size(x, axis)", "the size of an axis, known when the program is compiled", fn_size},
     {"iota", "iota(n)", "0, 1, ..., n - 1 as i32[n]", fn_iota},
     {"eye", "eye(n)", "the identity matrix", fn_eye},
     {"patchify", "patchify(x, p)",

@@ -422,12 +422,24 @@ Value sema_instance_value(Sema *s, const SInstance *t) {
   return t->nvar == 1 ? part[0] : v_concat(o, part, t->nvar, 0);
 }
 
+/* Arguments, and the sizes that their types bind, hide no part of the module. */
+static bool names_apart(Sema *s, const SInstance *t) {
+  for (const Local *l = s->env.local; l; l = l->next) {
+    const SMember *m = instance_member(t, l->name);
+    if (!m) continue;
+    Diag *d = diag_error(s->diags, m->item->name_span, "E0102", "`%s` is declared twice", l->name);
+    diag_note(s->diags, d, "it is an argument of the module, or a size in an argument's type");
+    return false;
+  }
+  return true;
+}
+
 void sema_check_body(Sema *s, SInstance *t) {
   Symbol *y = t->module;
   Env env = s->env;
   s->env = (Env){
       .pure = true, .local = t->local, .instance = t, .library = y->library, .place = "a module"};
-  if (fn_declare(s, y)) {
+  if (fn_declare(s, y) && names_apart(s, t)) {
     Value v = value_bad();
     if (sema_run_items(s, y->item->body, false, false, &v)) {
       fn_check_result(s, y, v, y->item->name_span);

@@ -223,7 +223,7 @@ static void test_values_and_derivatives(void **state) {
 /* A built-in that no case calls is not tested. */
 static void test_all_covered(void **state) {
   (void)state;
-  static const char *const elsewhere[] = {"gumbel_softmax", "f64", "i32",
+  static const char *const elsewhere[] = {"gumbel_softmax", "f64", "i32", "size",
                                           /* test_layers.c */
                                           "window", "conv2d", "conv1d", "max_pool", "avg_pool",
                                           "dropout", "straight_through", "rope", "attention", NULL};

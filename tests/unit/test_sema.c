@@ -103,6 +103,17 @@ static const char *const good[] = {
     "let c : f32 = 2; minimize c * norm2(w);",
     "minimize sum(train.x.T @ train.x @ w * w);",
     "minimize sum(abs(train.y - 1) * train.z) * norm2(w);",
+    "minimize norm2(w) * size(train.x, 0) / N - size(w, -1);",
+    "var net = mlp[D, 2 * width, C]; minimize mean(xent(net(train.x), train.y)) + norm2(w);",
+    "var net[3] = linear[D, O = D]; let h = train.x; for i in 0..3 { h = gelu(net[i](h)); }"
+    "minimize norm2(h) + norm2(w);",
+    "let v[0] = w; for i in 1..4 { let v[i] = tanh(v[i - 1]) + i; } minimize norm2(v[3]);",
+    "minimize norm2(w); if width > 1 { metric m = mean(w); } else { metric q = nothing; }",
+    "minimize sum(i in 0..3: w[i]^2) + norm2(stack(i in 0..2: i * w)) + max(i in 0..3: w[i]);",
+    "var net = batchnorm[D]; state n : i32 = 0 next n + 1; minimize norm2(net(train.x)) + norm2(w);"
+    "metric m = mean(net(train.x)) + n;",
+    "var net = transformer[D, 1]; minimize norm2(net(expand_dims(train.x, 0))) + norm2(w);"
+    "freeze = net.attend;",
     "minimize mean(train.y == 1) + norm2(w) + mean(train.y div 2 + train.y mod 2 + train.y^2);",
 };
 
@@ -433,6 +444,7 @@ static const Wrong declarations[] = {
     {"module m[I](x : f32[I]) -> f32[2 * I] {\nreturn x; }\n", "E0217@1"},
     {"module m[I](x : f32[I]) -> f32[I] {\nparam W : f32[I, J];\nreturn x; }\n", "E0101@2"},
     {"module m[I](x : f32[I]) -> f32[I] {\nparam W : f32[I];\nlet y = W @ W; }\n", "E0334@1"},
+    {"module m[I](x : f32[I, W]) -> f32[I, W] {\nparam W : f32[I];\nreturn x; }\n", "E0102@2"},
     {"module m[I, I](x : f32[I]) -> f32[I] { return x; }\n", "E0102@1"},
     {"module m[I](x : f32[I]) -> f32[I] {\nvar q = m[I];\nreturn q(x); }\n", "E0111@2"},
     {"module m[I](x : f32[I]) -> f32[I] {\nlet y = x;\ny = z;\nreturn y; }\n", "E0101@3"},
