@@ -111,9 +111,9 @@ static Value read_state(Sema *s, SState *st) {
   return read_storage(s, st->storage, st->type);
 }
 
-static Value read_member(Sema *s, const SMember *m, int at, SLevel *l) {
-  if (m->kind == MEMBER_VAR) return sema_read_var(s, &l->var[m->index[at]]);
-  if (m->kind == MEMBER_STATE) return read_state(s, &l->state[m->index[at]]);
+static Value read_member(Sema *s, const SMember *m, int at) {
+  if (m->kind == MEMBER_VAR) return sema_read_var(s, &m->level->var[m->index[at]]);
+  if (m->kind == MEMBER_STATE) return read_state(s, &m->level->state[m->index[at]]);
   return sema_instance_value(s, m->instance[at]);
 }
 
@@ -124,7 +124,7 @@ static Value name_value(Sema *s, const AstExpr *e) {
   bool bad;
   SMember *m = sema_member(s, e, &at, &bad);
   if (bad) return value_bad();
-  if (m) return read_member(s, m, at, s->env.instance ? s->env.instance->level : s->env.level);
+  if (m) return read_member(s, m, at);
   if (s->env.level && s->env.level->ordered) {
     const Local *l = sema_ordered(s, s->env.level, e->text, &bad);
     if (l || bad) return bad ? value_bad() : l->value;
@@ -231,14 +231,6 @@ static Value transposed(Sema *s, const AstExpr *e, Value x) {
   return v_transpose(o, x, perm);
 }
 
-/* The level whose part `e` is. */
-static SLevel *owner_of(const Sema *s, const AstExpr *e) {
-  while (e->kind == EX_FIELD || e->kind == EX_INDEX) e = e->a;
-  const Symbol *y = e->kind == EX_NAME ? scope_find(s, e->text) : NULL;
-  if (y && y->kind == SYM_LEVEL && y->level) return y->level;
-  return s->env.instance ? s->env.instance->level : s->env.level;
-}
-
 static Value no_part(Sema *s, const AstExpr *e, const SInstance *t) {
   const char **names = arena_array(s->arena, const char *, t->nmember);
   for (int i = 0; i < t->nmember; i++) names[i] = t->member[i].name;
@@ -258,10 +250,9 @@ Value sema_part(Sema *s, const AstExpr *e, bool *found) {
     *found = true;
     return no_part(s, e, t);
   }
-  SLevel *l = owner_of(s, e);
   const AstExpr *base = e->kind == EX_INDEX ? e->a : e;
-  if (s->env.level && !may_read(s, l)) return unrelated(s, base, l);
-  return read_member(s, m, at, l);
+  if (s->env.level && !may_read(s, m->level)) return unrelated(s, base, m->level);
+  return read_member(s, m, at);
 }
 
 static Value field_value(Sema *s, const AstExpr *e) {

@@ -73,6 +73,7 @@ typedef struct SMember {
   bool list;
   int n, *index;        /* into the level's var or state */
   SInstance **instance; /* MEMBER_INSTANCE */
+  SLevel *level;
   AstItem *item;
 } SMember;
 

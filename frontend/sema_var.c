@@ -21,7 +21,7 @@ SMember *instance_member(const SInstance *t, const char *name) {
 }
 
 static SMember *add_member(Sema *s, SInstance *of, const char *name, MemberKind kind, AstItem *it) {
-  SMember m = {.name = name, .kind = kind, .item = it};
+  SMember m = {.name = name, .kind = kind, .level = of->level, .item = it};
   VEC_PUSH(s->arena, of->member, of->nmember, of->member_cap, m);
   return &of->member[of->nmember - 1];
 }
@@ -237,7 +237,8 @@ static void add_part(Sema *s, SInstance *of, AstItem *it, bool good) {
     no_module(s, it);
     known = false;
   }
-  SMember m = {.name = it->name, .kind = y ? MEMBER_INSTANCE : MEMBER_VAR, .item = it};
+  SMember m = {
+      .name = it->name, .kind = y ? MEMBER_INSTANCE : MEMBER_VAR, .level = of->level, .item = it};
   m.list = it->index != NULL;
   m.n = known ? n : 0;
   m.index = arena_array(s->arena, int, n + 1);
@@ -403,13 +404,14 @@ static bool find_part(Sema *s, SLevel *l, const AstExpr *e, SLevel **of, int *fi
   SMember *m = e->kind == EX_ERROR ? NULL : sema_member(s, e, &at, &bad);
   if (m && m->kind != MEMBER_STATE) {
     vars_of(m, at, first, n);
-    const AstExpr *root = e;
-    while (root->kind == EX_FIELD || root->kind == EX_INDEX) root = root->a;
-    Symbol *y = scope_find(s, root->text);
-    *of = y && y->kind == SYM_LEVEL && y->level ? y->level : l;
+    *of = m->level;
     return m->kind != MEMBER_INSTANCE || !m->instance[at]->bad;
   }
   if (e->kind == EX_ERROR || bad) return false;
+  for (const AstExpr *b = e; b->kind == EX_FIELD || b->kind == EX_INDEX; b = b->a) {
+    const SInstance *t = sema_instance(s, b->a);
+    if (t && t->bad) return false; /* of a module about which an error has been said */
+  }
   diag_error(s->diags, e->span, "E0335", "this names no variable and no module of a level");
   return false;
 }
