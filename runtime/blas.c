@@ -1,12 +1,14 @@
 /* Matrix products and linear systems through OpenBLAS. In a file of its own: an executable that
    calls neither does not link OpenBLAS (other files refer to rt_blas_* weakly). */
-
+#define _POSIX_C_SOURCE 200809L
 #include "runtime/blas.h"
+#include "runtime/cpu.h"
 #include "runtime/mlo.h"
 
 #include <cblas.h>
 #include <math.h>
 #include <omp.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* LAPACK's Fortran interface, inside libopenblas; the last argument is the hidden length of
@@ -18,16 +20,44 @@ void sgetrs_(const char *trans, const int *n, const int *nrhs, const float *a, c
 void dgetrs_(const char *trans, const int *n, const int *nrhs, const double *a, const int *lda,
              const int *pivot, double *b, const int *ldb, int *info, size_t length);
 
+/* Inside OpenBLAS built for several kinds of processors: forgets its choice of kernels, and makes
+   it anew. Absent from other builds. */
+__attribute__((weak)) void gotoblas_dynamic_quit(void);
+__attribute__((weak)) void gotoblas_dynamic_init(void);
+
+static bool is_one_of(const char *name, const char *const *names) {
+  while (*names && strcmp(name, *names)) names++;
+  return *names != NULL;
+}
+
+/* OpenBLAS knows processors by their model numbers. One that is newer than the library gets kernels
+   for SSE3, three to four times slower than its own: where it has AVX2 or AVX-512 and the kernels
+   at hand do not use it, others are asked for. A user's OPENBLAS_CORETYPE stands. */
+static void choose_kernels(void) {
+  const char *const avx2[] = {"Haswell", "Zen", "SkylakeX", "Cooperlake", "SapphireRapids", NULL};
+  char missing[256];
+  if (!gotoblas_dynamic_quit || !gotoblas_dynamic_init || getenv("OPENBLAS_CORETYPE") ||
+      is_one_of(openblas_get_corename(), avx2) || !rt_cpu_has("x86-64-v3", missing, sizeof missing))
+    return;
+  bool wide = rt_cpu_has("x86-64-v4", missing, sizeof missing);
+  if (setenv("OPENBLAS_CORETYPE", wide ? "SkylakeX" : "Haswell", 1)) return;
+  gotoblas_dynamic_quit();
+  gotoblas_dynamic_init();
+  unsetenv("OPENBLAS_CORETYPE");
+}
+
 /* OpenBLAS built for OpenMP shares our threads. Any other build has a pool of its own whose threads
    fight with ours for the cores: it gets one. */
 void rt_blas_start(void) {
+  choose_kernels();
   if (openblas_get_parallel() != 2) openblas_set_num_threads(1);
 }
 
 const char *rt_blas_version(void) { return openblas_get_config(); }
 
-/* Products of fewer operations run on one thread: starting another costs more than it saves (break-even
-   at 2 to 4 million on two cores), and beside a busy neighbour a thousand times more. */
+/* Products of fewer operations run on one thread: starting another costs more than it saves
+   (break-even at 2 to 4 million on two cores), and beside a busy neighbour a thousand times more.
+ */
 static const double serial_operations = 4e6;
 
 static int begin_serial(int64_t m, int64_t n, int64_t k) {

@@ -3,9 +3,15 @@
 #include "test_files.h"
 
 #include "runtime/blas.h"
+#include "runtime/cpu.h"
 #include "runtime/mlo.h"
 
+#include <cblas.h>
 #include <math.h>
+#include <stdlib.h>
+
+__attribute__((weak)) void gotoblas_dynamic_quit(void);
+__attribute__((weak)) void gotoblas_dynamic_init(void);
 
 enum { M = 5, N = 3, K = 4 };
 
@@ -70,8 +76,32 @@ static void test_build(void **state) {
   assert_contains(rt_blas_version(), "OpenBLAS");
 }
 
+/* As on a processor that OpenBLAS does not know. */
+static void test_kernels_of_the_processor(void **state) {
+  (void)state;
+  char missing[256];
+  if (!gotoblas_dynamic_quit || !gotoblas_dynamic_init ||
+      !rt_cpu_has("x86-64-v3", missing, sizeof missing))
+    skip();
+  for (int asked = 0; asked < 2; asked++) {
+    setenv("OPENBLAS_CORETYPE", "Nehalem", 1);
+    gotoblas_dynamic_quit();
+    gotoblas_dynamic_init();
+    assert_string_equal(openblas_get_corename(), "Nehalem");
+    if (!asked) unsetenv("OPENBLAS_CORETYPE");
+    rt_blas_start();
+    assert_int_equal(strcmp(openblas_get_corename(), "Nehalem") == 0, asked);
+    test_gemm(state);
+  }
+  unsetenv("OPENBLAS_CORETYPE");
+  rt_blas_start();
+  assert_string_not_equal(openblas_get_corename(), "Nehalem");
+  assert_null(getenv("OPENBLAS_CORETYPE"));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_gemm), cmocka_unit_test(test_solve),
-                                     cmocka_unit_test(test_build)};
+                                     cmocka_unit_test(test_build),
+                                     cmocka_unit_test(test_kernels_of_the_processor)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
