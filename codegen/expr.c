@@ -12,6 +12,8 @@
 const Target cg_target_c = {
     .type = {"bool", "int32_t", "float", "double"},
     .inf = {"", "", "INFINITY", "(double)INFINITY"},
+    /* gcc 12 vectorizes loops over bytes, not those that load a bool. */
+    .element = {"uint8_t", "int32_t", "float", "double"},
     .nan = {"0", "0", "NAN", "(double)NAN"},
     .restricted = "restrict",
 };
@@ -130,13 +132,18 @@ const Storage *emit_home(const Emit *e, const Node *n) {
   return s;
 }
 
+const char *emit_load(const Emit *e, DType d, const char *array, const char *at) {
+  return arena_printf(e->arena, "%s[%s]%s", array, at, d == DT_BOOL ? " != 0" : "");
+}
+
 static Val load(Emit *e, const Storage *s, DType d, Aff offset, int guard) {
   int depth = 0, p = emit_param(e, s, NULL, false);
   const char *at = emit_aff(e, offset, &depth);
-  if (!guard) return emit_local(e, d, depth, arena_printf(e->arena, "p%d[%s]", p, at));
+  const char *value = emit_load(e, d, arena_printf(e->arena, "p%d", p), at);
+  if (!guard) return emit_local(e, d, depth, value);
   const Guard *g = &e->guard[guard - 1];
   if (g->depth > depth) depth = g->depth;
-  return emit_local(e, d, depth, arena_printf(e->arena, "%s ? p%d[%s] : 0", g->text, p, at));
+  return emit_local(e, d, depth, arena_printf(e->arena, "%s ? %s : 0", g->text, value));
 }
 
 static bool index_eq(const Pos *a, const Pos *b) {
@@ -174,7 +181,7 @@ static Val bound_value(Emit *e, const Node *n) {
   if (!b->at) return (Val){b->name, b->depth};
   int depth = b->depth;
   const char *offset = emit_aff(e, b->at(e), &depth);
-  return emit_local(e, n->type.dtype, depth, arena_printf(e->arena, "%s[%s]", b->name, offset));
+  return emit_local(e, n->type.dtype, depth, emit_load(e, n->type.dtype, b->name, offset));
 }
 
 /* What an earlier stage stored is read back: its operands may have been replaced since. */

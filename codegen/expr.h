@@ -14,7 +14,8 @@ enum { CG_SCOPES = 24 };
 /* What differs between target languages inside expressions. */
 typedef struct Target {
   const char *type[NDTYPE], *inf[NDTYPE], *nan[NDTYPE];
-  const char *restricted; /* qualifier of a pointer that nothing else overlaps */
+  const char *element[NDTYPE]; /* type in memory: what a bool's load gives is compared with 0 */
+  const char *restricted;      /* qualifier of a pointer that nothing else overlaps */
 } Target;
 
 extern const Target cg_target_c;
@@ -108,6 +109,8 @@ void emit_begin(Emit *e, Arena *a, const Target *t, const Program *p, const Func
 void emit_end(Emit *e);
 /* Nodes at an index; guard 0 is "always". */
 Val emit_node(Emit *e, const Node *n, const Pos *ix, int guard);
+/* The value of array[at]. */
+const char *emit_load(const Emit *e, DType d, const char *array, const char *at);
 int emit_var(Emit *e, int64_t extent, const char *prefix);
 /* Axis of a merged loop. */
 int emit_part(Emit *e, int parent, int64_t stride, int64_t extent);

@@ -48,9 +48,13 @@ static Val view_cast(Emit *e, const Node *n, const Pos *ix, int guard) {
   if (d == DT_I32 && dtype_is_float(from))
     return emit_local(e, d, x.depth,
                       arena_printf(e->arena, "mlo_i32%s(%s)", from == DT_F32 ? "f" : "", x.text));
-  return emit_local(e, d, x.depth,
-                    d == DT_BOOL ? arena_printf(e->arena, "%s != 0", x.text)
-                                 : arena_printf(e->arena, "(%s)%s", e->target->type[d], x.text));
+  const char *value = arena_printf(e->arena, "(%s)%s", e->target->type[d], x.text);
+  if (d == DT_BOOL)
+    value = arena_printf(e->arena, "%s != 0", x.text);
+  else if (from == DT_BOOL)
+    value = arena_printf(e->arena, "%s ? %s : %s", x.text, emit_literal(e, d, 1),
+                         emit_literal(e, d, 0));
+  return emit_local(e, d, x.depth, value);
 }
 
 /* Views that only move the index. */

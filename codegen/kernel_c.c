@@ -69,7 +69,7 @@ static const char *signature_and_body(Emit *e) {
   for (int i = 0; i < e->nparam; i++) {
     const Param *p = &e->param[i];
     text_addf(&t, "%s%s%s *%s%sp%d", i ? ", " : "", p->store ? "" : "const ",
-              e->target->type[p->s->type.dtype], unaliased(e, i) ? e->target->restricted : "",
+              e->target->element[p->s->type.dtype], unaliased(e, i) ? e->target->restricted : "",
               unaliased(e, i) ? " " : "", i);
   }
   text_add(&t, e->nparam ? ") {\n" : "void) {\n");
@@ -113,7 +113,7 @@ static void print_call(Unit *u, const Emit *e, const char *name) {
     const Param *p = &e->param[i];
     Type type = p->s->type;
     text_addf(t, "%sAT(%s%s, %lld)", i ? ", " : "", p->store ? "" : "const ",
-              e->target->type[type.dtype], (long long)emit_byte(p->s));
+              e->target->element[type.dtype], (long long)emit_byte(p->s));
     if (p->row)
       text_addf(t, " + *AT(int32_t, %lld) * (int64_t)%lld", (long long)emit_byte(p->row),
                 (long long)(type.dim[0] ? type_count(type) / type.dim[0] : 0));

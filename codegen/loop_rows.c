@@ -160,7 +160,7 @@ static const char *lent_row(Rows *r, int store) {
 static Kept kept_declare(Rows *r, const Anchor *a) {
   Emit *e = r->e;
   Kept b = {.a = a, .bound = {.anchor = a, .name = emit_name(e, "b"), .at = kept_offset}};
-  const char *type = e->target->type[a->node->type.dtype];
+  const char *type = e->target->element[a->node->type.dtype];
   int lender = find_lender(r, a);
   b.bound.depth = e->depth;
   if (lender >= 0)
