@@ -1,7 +1,8 @@
 /* Writes the data that the benchmarks read: `bench_data logreg DIR` two sets of 500 examples of a
-   noisy linear classifier with 20 features, `bench_data kernels DIR ROWS WIDTH` a matrix with the
-   vectors and labels that go with it. The numbers come from a fixed generator, so they are the same
-   everywhere. */
+   noisy linear classifier with 20 features, `bench_data mlp DIR` two sets of 128 images with ten
+   classes, `bench_data block DIR` a batch of 16 sequences and their targets, `bench_data kernels
+   DIR ROWS WIDTH` a matrix with the vectors and labels that go with it. The numbers come from a
+   fixed generator, so they are the same everywhere. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,14 +92,47 @@ static void kernels(const char *dir, int64_t rows, int64_t width) {
   finish(&a);
 }
 
+/* Ten classes: each has 28 x 28 means of its own, and a third of the labels are wrong. */
+static void images(const char *dir, const char *name, uint32_t seed) {
+  enum { ROWS = 128, PIXELS = 784, CLASSES = 10 };
+  Archive a = create(dir, name, seed);
+  float *x = add(&a, "x", MLO_F32, ROWS, PIXELS);
+  int32_t *y = add(&a, "y", MLO_I32, ROWS, 0);
+  for (int i = 0; i < ROWS; i++) {
+    int class = i * 7 % CLASSES;
+    for (int j = 0; j < PIXELS; j++) {
+      float mean = (float)((j * 31 + class * 131) % 17) / 17 - 0.5f;
+      x[i * PIXELS + j] = 0.5f * mean + 0.5f * draw(&a);
+    }
+    y[i] = i % 3 ? class : (class + i) % CLASSES;
+  }
+  finish(&a);
+}
+
+static void sequences(const char *dir) {
+  enum { ROWS = 16 * 64, WIDTH = 128 };
+  Archive a = create(dir, "block.npz", 11);
+  float *x = add(&a, "x", MLO_F32, ROWS, WIDTH), *y = add(&a, "y", MLO_F32, ROWS, WIDTH);
+  for (int i = 0; i < ROWS * WIDTH; i++) {
+    x[i] = 3 * draw(&a);
+    y[i] = draw(&a);
+  }
+  finish(&a);
+}
+
 int main(int argc, char **argv) {
   if (argc == 3 && !strcmp(argv[1], "logreg")) {
     logreg(argv[2], "logreg_train.npz", 1);
     logreg(argv[2], "logreg_val.npz", 2);
+  } else if (argc == 3 && !strcmp(argv[1], "mlp")) {
+    images(argv[2], "mlp_train.npz", 3);
+    images(argv[2], "mlp_val.npz", 4);
+  } else if (argc == 3 && !strcmp(argv[1], "block")) {
+    sequences(argv[2]);
   } else if (argc == 5 && !strcmp(argv[1], "kernels")) {
     kernels(argv[2], atoll(argv[3]), atoll(argv[4]));
   } else {
-    fputs("usage: bench_data logreg DIR | kernels DIR ROWS WIDTH\n", stderr);
+    fputs("usage: bench_data logreg|mlp|block DIR | kernels DIR ROWS WIDTH\n", stderr);
     return 2;
   }
   return 0;
