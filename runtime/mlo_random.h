@@ -19,7 +19,7 @@ typedef struct MloWords {
 /* One round, on scalars: Random123's own function works on an array, which keeps loops over
    elements from becoming vector code. Its multipliers and key increments; the tests compare the
    two. */
-static inline MloWords mlo_philox_round(MloWords c, uint32_t k0, uint32_t k1) {
+MLO_INLINE MloWords mlo_philox_round(MloWords c, uint32_t k0, uint32_t k1) {
   uint64_t a = (uint64_t)PHILOX_M4x32_0 * c.w0, b = (uint64_t)PHILOX_M4x32_1 * c.w2;
   return (MloWords){(uint32_t)(b >> 32) ^ c.w1 ^ k0, (uint32_t)b, (uint32_t)(a >> 32) ^ c.w3 ^ k1,
                     (uint32_t)a};
@@ -27,7 +27,7 @@ static inline MloWords mlo_philox_round(MloWords c, uint32_t k0, uint32_t k1) {
 
 #define MLO_ROUND(c, r)                                                                            \
   mlo_philox_round(c, seed + r##u * PHILOX_W32_0, stream + r##u * PHILOX_W32_1)
-static inline MloWords mlo_philox(uint32_t seed, uint32_t stream, uint64_t step, uint64_t element) {
+MLO_INLINE MloWords mlo_philox(uint32_t seed, uint32_t stream, uint64_t step, uint64_t element) {
   MloWords c = {(uint32_t)element, (uint32_t)(element >> 32), (uint32_t)step,
                 (uint32_t)(step >> 32)};
   c = MLO_ROUND(c, 0);
@@ -43,29 +43,29 @@ static inline MloWords mlo_philox(uint32_t seed, uint32_t stream, uint64_t step,
 }
 #undef MLO_ROUND
 
-static inline double mlo_unit(uint32_t high, uint32_t low) {
+MLO_INLINE double mlo_unit(uint32_t high, uint32_t low) {
   return ((double)((((uint64_t)high << 32) | low) >> 12) + 0.5) * 0x1p-52;
 }
 
 /* 2^32 equal steps, for Box and Muller only: the largest rounds to 1, whose logarithm is 0. */
-static inline float mlo_unit32(uint32_t w) { return ((float)w + 0.5f) * 0x1p-32f; }
+MLO_INLINE float mlo_unit32(uint32_t w) { return ((float)w + 0.5f) * 0x1p-32f; }
 
-static inline float mlo_uniformf(uint32_t seed, uint32_t stream, uint64_t step, uint64_t element) {
+MLO_INLINE float mlo_uniformf(uint32_t seed, uint32_t stream, uint64_t step, uint64_t element) {
   MloWords w = mlo_philox(seed, stream, step, element);
   return ((float)(w.w0 >> 9) + 0.5f) * 0x1p-23f;
 }
 
-static inline double mlo_uniform(uint32_t seed, uint32_t stream, uint64_t step, uint64_t element) {
+MLO_INLINE double mlo_uniform(uint32_t seed, uint32_t stream, uint64_t step, uint64_t element) {
   MloWords w = mlo_philox(seed, stream, step, element);
   return mlo_unit(w.w0, w.w1);
 }
 
-static inline float mlo_normalf(uint32_t seed, uint32_t stream, uint64_t step, uint64_t element) {
+MLO_INLINE float mlo_normalf(uint32_t seed, uint32_t stream, uint64_t step, uint64_t element) {
   MloWords w = mlo_philox(seed, stream, step, element);
   return sqrtf(-2 * mlo_logf(mlo_unit32(w.w0))) * mlo_cosf(0x1.921fb6p+2f * mlo_unit32(w.w2));
 }
 
-static inline double mlo_normal(uint32_t seed, uint32_t stream, uint64_t step, uint64_t element) {
+MLO_INLINE double mlo_normal(uint32_t seed, uint32_t stream, uint64_t step, uint64_t element) {
   MloWords w = mlo_philox(seed, stream, step, element);
   return sqrt(-2 * mlo_log(mlo_unit(w.w0, w.w1))) *
          mlo_cos(0x1.921fb54442d18p+2 * mlo_unit(w.w2, w.w3));
