@@ -9,7 +9,7 @@
    nested scopes (one a loop); a local goes to the outermost scope in which everything that it reads
    is known, so whatever does not change in a loop is computed before it. */
 
-enum { CG_SCOPES = 24 };
+enum { CG_SCOPES = 24, CG_NEST = 12 };
 
 /* What differs between target languages inside expressions. */
 typedef struct Target {
@@ -59,6 +59,13 @@ typedef struct Param { /* pointer argument of the kernel: a storage, or one row 
   bool load, store;
 } Param;
 
+/* One loop over part of an axis: index of the axis = sum of stride * variable over its loops. */
+typedef struct Nest {
+  int axis;
+  int64_t stride, extent;
+  bool unroll; /* no loop: the body once for each value */
+} Nest;
+
 typedef struct Guard Guard;
 typedef struct Memo Memo;
 typedef struct Quotient Quotient;
@@ -91,7 +98,13 @@ struct Emit {
   bool analyse;
   int naxis, axis_var[MAX_RANK]; /* axes longer than 1 */
   bool apart[MAX_RANK];          /* axis k and k + 1 of these are used apart */
-  bool random, vectors;          /* needs mlo_random.h, mlo_vector.h */
+  /* Loops over parts of axes, outermost first, and their variables (-1: none at present). Dry run:
+     where a quotient or guard asks for a loop to be split, as an extent of its inner half; 0: no.
+   */
+  Nest nest[CG_NEST];
+  int nnest, nest_var[CG_NEST];
+  int64_t radix[CG_NEST], cut[CG_NEST];
+  bool random, vectors; /* needs mlo_random.h, mlo_vector.h */
 };
 
 /* Tables by node id that the kernels of a function use one after the other. */

@@ -15,6 +15,10 @@
 
 static void print_body(Emit *e, const bool *merge) {
   const Kernel *k = e->kernel;
+  if (e->nnest) {
+    cg_loop_nest(e);
+    return;
+  }
   switch (k->kind) {
   case KERNEL_LOOP:
     if (k->order == ORDER_COLUMNS)
@@ -121,15 +125,37 @@ static void print_call(Unit *u, const Emit *e, const char *name) {
   text_add(t, ");\n");
 }
 
+/* Splits the loops until no index needs a division; 0: that cannot be had. Each dry run tells what
+   the next one's loops should be. */
+static int plan_nest(Unit *u, const Func *f, const Kernel *k, Nest *nest) {
+  int n = cg_nest_start(k, nest), left = n;
+  for (bool more = n > 0; more;) {
+    Emit dry;
+    begin(&dry, u, f, k);
+    dry.analyse = true;
+    memcpy(dry.nest, nest, sizeof dry.nest);
+    dry.nnest = n;
+    cg_loop_nest(&dry);
+    left = dry.nquotient;
+    more = cg_nest_refine(&dry, nest, &n);
+    emit_end(&dry);
+  }
+  return left ? 0 : n;
+}
+
 void unit_kernel(Unit *u, const Func *f, const Kernel *k) {
   Emit dry, e;
   bool merge[MAX_RANK] = {false};
+  Nest nest[CG_NEST];
   begin(&dry, u, f, k);
   dry.analyse = true;
   print_body(&dry, merge);
   emit_end(&dry);
   for (int a = 0; a + 1 < dry.naxis; a++) merge[a] = !dry.apart[a];
+  int nnest = dry.nquotient ? plan_nest(u, f, k, nest) : 0;
   begin(&e, u, f, k);
+  if (nnest) memcpy(e.nest, nest, sizeof e.nest);
+  e.nnest = nnest;
   print_body(&e, merge);
   emit_end(&e);
   u->random = u->random || e.random;

@@ -14,6 +14,12 @@ typedef struct Group {
    the axes longer than 1 may be one loop. */
 void cg_loop_rows(Emit *e, const bool *merge);
 void cg_loop_columns(Emit *e, const bool *merge);
+/* A loop for each axis of a kernel that may be printed by cg_loop_nest; their number, 0: it may
+ * not. */
+int cg_nest_start(const Kernel *k, Nest *nest);
+/* Splits loops as a dry run's indices asked for; false if nothing is to be split (any more). */
+bool cg_nest_refine(const Emit *dry, Nest *nest, int *n);
+void cg_loop_nest(Emit *e);
 void cg_gemm_loops(Emit *e);
 void cg_gemm_call(Emit *e);
 void cg_scatter(Emit *e);

@@ -129,6 +129,41 @@ const char *emit_aff(Emit *e, Aff a, int *depth) {
   return t.s;
 }
 
+static int64_t gcd(int64_t a, int64_t b) {
+  while (b) {
+    int64_t r = a % b;
+    a = b;
+    b = r;
+  }
+  return a;
+}
+
+static int nest_of(const Emit *e, int var) {
+  for (int i = 0; i < e->nnest; i++)
+    if (e->nest_var[i] == var) return i;
+  return -1;
+}
+
+/* Dry run: a / d splits into whole terms and a small rest if loops end where their coefficients
+   reach d. */
+static void note_radix(Emit *e, const Aff *a, int64_t d) {
+  for (int i = 0; i < a->n; i++) {
+    int l = nest_of(e, a->t[i].var);
+    int64_t k = a->t[i].k, r = k > 0 && d % k == 0 ? d / k : 0;
+    if (l >= 0 && r > 1 && r < e->nest[l].extent && e->nest[l].extent % r == 0 && !e->radix[l])
+      e->radix[l] = r;
+  }
+}
+
+/* Dry run: 0 <= a < extent is decided inside a loop of which parts end at both bounds. */
+static void note_cut(Emit *e, const Aff *a, int64_t extent) {
+  int l = a->n == 1 && a->t[0].k == 1 ? nest_of(e, a->t[0].var) : -1;
+  if (l < 0) return;
+  int64_t n = e->nest[l].extent, bound[] = {-a->c, extent - a->c};
+  for (int i = 0; i < 2; i++)
+    if (bound[i] > 0 && bound[i] < n) e->cut[l] = gcd(e->cut[l] ? e->cut[l] : n, bound[i]);
+}
+
 /* Variables for what could not be split; one pair for equal questions. */
 static const Quotient *quotient_of(Emit *e, Aff a, int64_t d) {
   for (int i = 0; i < e->nquotient; i++) {
@@ -174,6 +209,7 @@ void emit_divide(Emit *e, Aff a, int64_t d, Aff *quotient, Aff *remainder) {
   int64_t lo, hi;
   emit_range(e, &r, &lo, &hi);
   if (lo < 0 || hi >= d) {
+    if (e->analyse) note_radix(e, &a, d);
     const Quotient *opaque = quotient_of(e, a, d);
     q = aff_var(opaque->quotient);
     r = aff_var(opaque->remainder);
@@ -210,6 +246,7 @@ int emit_guard(Emit *e, int parent, Aff a, int64_t extent) {
   emit_range(e, &a, &lo, &hi);
   if (lo >= 0 && hi < extent) return parent;
   if (hi < 0 || lo >= extent) return -1;
+  if (e->analyse) note_cut(e, &a, extent);
   return make_guard(e, parent, a, extent, lo < 0, hi >= extent);
 }
 

@@ -349,6 +349,37 @@ static void views(void **state) {
   run_all(&s);
 }
 
+/* Heads of an attention, [batch, head, row, width], to [batch row, head width], alone or three side
+   by side: loops over parts of axes take the place of every division and test. */
+static void split_axes(void **state) {
+  (void)state;
+  static const int64_t shape[][2] = {{8, 16}, {1, 32}, {4, 40}, {6, 5}};
+  for (int i = 0; i < 9; i++) {
+    Suite s = suite();
+    int64_t heads = shape[i / 2 % 4][0], each = shape[i / 2 % 4][1], width = heads * each;
+    int64_t parts = i & 1 ? 3 : 1, start[] = {0, 0};
+    Maker m = maker(&s, 7000 + (uint64_t)i);
+    Node *sum = NULL;
+    for (int k = 0; k < parts; k++) {
+      Node *x = input(&m, DT_F32, 2, 8 * heads, 4 * each, 0);
+      x = ir_reshape(m.g, x, 4, (int64_t[]){8, heads, 4, each});
+      x = ir_transpose(m.g, x, (int64_t[]){0, 2, 1, 3});
+      x = ir_reshape(m.g, x, 2, (int64_t[]){32, width});
+      start[1] = k * width;
+      x = ir_pad(m.g, x, start, type_make(DT_F32, 2, (int64_t[]){32, parts * width}));
+      sum = sum ? ir_add(m.g, sum, x) : x;
+    }
+    bool fits = i < 8;
+    if (!fits) /* 15 columns out of 10 */
+      sum = ir_reshape(m.g, ir_transpose(m.g, input(&m, DT_F32, 2, 10, 6, 0), (int64_t[]){1, 0}), 2,
+                       (int64_t[]){4, 15});
+    finish(&m, arena_printf(s.arena, "split axes %d", i), ir_neg(m.g, sum), 0);
+    assert_int_equal(strstr(s.text.s, " / ") == NULL, fits);
+    if (parts == 3) assert_null(strstr(s.text.s, " >= 0"));
+    run_all(&s);
+  }
+}
+
 /* Not-a-number wins in maxima and passes through sums, comparisons and selections as C says. */
 static void not_a_number(void **state) {
   (void)state;
@@ -403,7 +434,7 @@ int main(void) {
       cmocka_unit_test(products),     cmocka_unit_test(reductions),
       cmocka_unit_test(chains),       cmocka_unit_test(views),
       cmocka_unit_test(not_a_number), cmocka_unit_test(integers_wrap),
-      cmocka_unit_test(row_buffers),
+      cmocka_unit_test(row_buffers),  cmocka_unit_test(split_axes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
