@@ -1,5 +1,7 @@
 /* A generated program as part of a benchmark: its main out of the way, its tables and its function
-   FUNCTION within reach. GENERATED is the file. */
+   FUNCTION, and BEFORE that one that has to run once before it, within reach. GENERATED is the
+   file.
+ */
 #define main generated_main
 int generated_main(int argc, char **argv);
 #include GENERATED
@@ -7,6 +9,11 @@ int generated_main(int argc, char **argv);
 
 const MloProgram *bench_program(void);
 const MloProgram *bench_program(void) { return &mlo_program; }
+
+#ifdef BEFORE
+void bench_before(unsigned char *arena);
+void bench_before(unsigned char *arena) { BEFORE(arena); }
+#endif
 
 #ifdef FUNCTION
 void bench_generated(unsigned char *arena);
