@@ -1,7 +1,8 @@
 /* LOOP kernels in column order: the last kept axes are lanes, for each of which an array element
    accumulates while the reduced axes run outside, so that rows are read in the order in which they
-   lie in memory. Lanes go in blocks that stay in the first-level cache. In parallel, chunks of the
-   first reduced axis accumulate into scratch memory and are combined in order. */
+   lie in memory. Lanes go in blocks that stay in the first-level cache. In parallel, a first axis
+   that is kept is shared out; else chunks of the first reduced axis accumulate into scratch memory
+   and are combined in order. */
 #include <string.h>
 
 #include "codegen/kernel_c.h"
@@ -191,8 +192,10 @@ static void open_kept(Columns *c, int *var) {
             (long long)n, c->lo, LANES, (long long)n);
 }
 
-static void close_kept(Columns *c, const int *var) {
-  for (int g = c->nkept - 1 - !c->blocks; g >= 0; g--) emit_close(c->e, cg_for(c->e, "", var[g]));
+static void close_kept(Columns *c, const int *var, bool threads) {
+  const char *pragma = "#pragma omp parallel for schedule(static)\n";
+  for (int g = c->nkept - 1 - !c->blocks; g >= 0; g--)
+    emit_close(c->e, cg_for(c->e, threads && g == 0 ? pragma : "", var[g]));
 }
 
 /* ROW anchors and stores, with the accumulators' texts for the lane at hand. */
@@ -217,7 +220,9 @@ static void bind(Columns *c, const Column *x, const char *text) {
   b->depth = c->e->depth;
 }
 
-static void serial(Columns *c) {
+/* Without chunks: all reduced indices for one kept index after the other, in parallel where the
+   first axis is kept. */
+static void whole(Columns *c) {
   Emit *e = c->e;
   int var[MAX_RANK];
   open_kept(c, var);
@@ -226,7 +231,7 @@ static void serial(Columns *c) {
   int v = cg_open_group(e, lanes_of(c));
   for (int i = 0; i < c->ncol; i++) bind(c, &c->col[i], lane(c, c->col[i].name, v));
   finish_lanes(c, v);
-  close_kept(c, var);
+  close_kept(c, var, e->kernel->parallel && kernel_keeps_first(e->kernel));
 }
 
 /* "((float *)p4)[...]" for column i of chunk `chunk` at the present kept index. */
@@ -265,7 +270,7 @@ static void parallel(Columns *c) {
     text_addf(emit_body(e), "%s = %s;\n", partial(c, i, kept, aff_var(chunk)),
               lane(c, c->col[i].name, v));
   emit_close(e, lanes_head(c, v, "#pragma omp simd\n"));
-  close_kept(c, var);
+  close_kept(c, var, false);
   emit_close(e, cg_for(e, "#pragma omp parallel for schedule(static)\n", chunk));
   open_kept(c, var);
   v = cg_open_group(e, lanes_of(c));
@@ -281,7 +286,7 @@ static void parallel(Columns *c) {
     bind(c, &c->col[i], acc);
   }
   finish_lanes(c, v);
-  close_kept(c, var);
+  close_kept(c, var, false);
 }
 
 void cg_loop_columns(Emit *e, const bool *merge) {
@@ -303,5 +308,5 @@ void cg_loop_columns(Emit *e, const bool *merge) {
   if (chunks)
     parallel(&c);
   else
-    serial(&c);
+    whole(&c);
 }

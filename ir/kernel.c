@@ -25,6 +25,13 @@ int64_t kernel_row_size(const Kernel *k) {
   return n;
 }
 
+bool kernel_keeps_first(const Kernel *k) {
+  if (k->order != ORDER_COLUMNS || !k->rank || k->reduced[0]) return false;
+  int first = 0;
+  while (first < k->rank && !k->reduced[first]) first++;
+  return first < k->rank && (k->dim[0] >= 16 || k->dim[0] >= k->dim[first]);
+}
+
 int64_t kernel_loop(const Kernel *k) {
   int first = -1, kept = 0;
   for (int i = k->rank - 1; i >= 0; i--) {
@@ -34,7 +41,7 @@ int64_t kernel_loop(const Kernel *k) {
   int64_t last = k->rank ? k->dim[k->rank - 1] : 1, rows = kernel_rows(k);
   if (k->kind == KERNEL_GEMM || (first < 0 && !k->flat)) return last > 0 ? rows / last : 0;
   if (first < 0) return rows;
-  if (k->order == ORDER_COLUMNS) return k->dim[first];
+  if (k->order == ORDER_COLUMNS) return k->dim[kernel_keeps_first(k) ? 0 : first];
   return kept ? rows : kernel_row_size(k);
 }
 

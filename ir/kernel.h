@@ -79,7 +79,8 @@ struct Kernel {
   bool parallel; /* enough work for threads; reductions then run in chunks of fixed size */
   /* Iterations of the parallel loop a chunk. The loop runs over: flat: the elements; no reduced
      axes: all axes but the last; ROWS: the kept axes, where there are none the row's elements;
-     COLUMNS: the first reduced axis; GEMM: batch x m. SCATTER and CALL are not parallel. */
+     COLUMNS: the first axis where kernel_keeps_first, else the first reduced axis; GEMM: batch x m.
+     SCATTER and CALL are not parallel. */
   int64_t chunk;
   Anchor *anchor;
   int nanchor, anchor_cap;
@@ -87,9 +88,10 @@ struct Kernel {
   int nstore, store_cap;
   int64_t flops, bytes; /* arithmetic and unavoidable traffic of one call */
   /* Memory that the kernel needs besides, a storage of its own, or NULL: f64[n]. CALL: the work of
-     solve. COLUMNS: 8 bytes for every accumulator (16 for argmax) of every kept element and chunk;
-     ROWS in parallel without kept axes: 8 (16) bytes for every REDUCE anchor and chunk. GEMM by
-     loops with a transposed left operand: m x n accumulators of 8 bytes. */
+     solve. COLUMNS but those that keep the first axis: 8 bytes for every accumulator (16 for
+     argmax) of every kept element and chunk; ROWS in parallel without kept axes: 8 (16) bytes for
+     every REDUCE anchor and chunk. GEMM by loops with a transposed left operand: m x n accumulators
+     of 8 bytes. */
   Storage *scratch;
   Storage *
       *dead; /* storages whose value no one needs after this kernel, for --poison; by plan_memory */
@@ -98,8 +100,11 @@ struct Kernel {
 
 int64_t kernel_rows(const Kernel *k);     /* product of the kept axes */
 int64_t kernel_row_size(const Kernel *k); /* product of the reduced axes */
-int64_t kernel_loop(const Kernel *k);     /* iterations of the loop that may be parallel */
-int64_t kernel_chunks(const Kernel *k);   /* chunks of that loop; 1 if not parallel */
+/* COLUMNS whose first axis is kept, and long: each index of it is summed by itself, as in pools and
+   in sums of windows. */
+bool kernel_keeps_first(const Kernel *k);
+int64_t kernel_loop(const Kernel *k);   /* iterations of the loop that may be parallel */
+int64_t kernel_chunks(const Kernel *k); /* chunks of that loop; 1 if not parallel */
 
 /* Where a library reads an operand: a node with a home seen through reshapes, contiguous slices and
    one exchange of the last two axes. `offset` counts elements from the home's first. */

@@ -97,7 +97,8 @@ static void set_chunk(Kernel *k, int64_t each) {
   int64_t chunk = CHUNK_WORK / (each * inside + 1);
   if (chunk < 1) chunk = 1;
   if (chunk > 64) chunk &= ~(int64_t)63; /* whole vectors and cache lines */
-  if (k->order == ORDER_COLUMNS && chunk < (loop + 15) / 16) chunk = (loop + 15) / 16;
+  if (k->order == ORDER_COLUMNS && !kernel_keeps_first(k) && chunk < (loop + 15) / 16)
+    chunk = (loop + 15) / 16;
   k->chunk = chunk;
   k->parallel = k->kind != KERNEL_SCATTER && k->kind != KERNEL_CALL &&
                 domain(k) * each >= PARALLEL_WORK && loop > chunk &&
@@ -116,6 +117,7 @@ static int64_t scratch_doubles(const Kernel *k) {
   for (int i = 0; i < k->nanchor; i++)
     if (k->anchor[i].cls == ANCHOR_REDUCE) reductions += k->anchor[i].node->op == OP_argmax ? 2 : 1;
   bool columns = k->order == ORDER_COLUMNS;
+  if (kernel_keeps_first(k)) return 0;
   if (!reductions || (!columns && (!k->parallel || kernel_rows(k) > 1))) return 0;
   return reductions * kernel_chunks(k) * kernel_rows(k);
 }

@@ -74,7 +74,8 @@ static void add_threads(Program *p) {
   for (int i = 0; i < p->nfunc; i++)
     for (int k = 0; k < p->func[i]->nkernel; k++) {
       Kernel *x = p->func[i]->kernel[k];
-      x->parallel = x->parallel || (x->kind == KERNEL_LOOP && x->order == ORDER_ROWS);
+      bool free = x->order == ORDER_ROWS || kernel_keeps_first(x);
+      x->parallel = x->parallel || (x->kind == KERNEL_LOOP && free);
       if (!x->chunk) x->chunk = 3;
     }
 }
