@@ -134,8 +134,8 @@ static Value fn_attention(Ops *o, Call *c) {
   int perm[MAX_RANK], r = k.type.rank;
   for (int i = 0; i < r; i++) perm[i] = i == r - 2 ? r - 1 : i == r - 1 ? r - 2 : i;
   int64_t width = q.type.dim[q.type.rank - 1].value;
-  q = v_scale(o, q, width > 0 ? 1 / sqrt((double)width) : 1);
   Value s = v_matmul(o, q, v_transpose(o, k, perm));
+  s = v_scale(o, s, width > 0 ? 1 / sqrt((double)width) : 1);
   if (s.bad || !read_mask(o, c, s.type, &mask)) return value_bad();
   Value p = mask.bad ? v_softmax(o, s, s.type.rank - 1) : masked_softmax(o, s, mask);
   return v_matmul(o, p, v);

@@ -6,18 +6,13 @@
 #include "ir/provider.h"
 #include "passes/group.h"
 
-/* Views that read their operand, or 0, as the index tells. */
-static bool reads_behind_branch(const Node *n) {
-  return n->op == OP_gather || n->op == OP_pad || n->op == OP_concat || n->op == OP_skew;
-}
-
 int64_t node_flops(const Node *n) {
   const OpInfo *info = op_info(n->op);
   if (info->flags & OPF_HEAVY) return HEAVY;
   if (info->emit == EMIT_MAP)
     return n->op == OP_stop ? 0 : n->op == OP_div || n->op == OP_recip ? 4 : 1;
   if (n->op == OP_random) return 5 * HEAVY;
-  if (reads_behind_branch(n)) return 1;
+  if (n->op == OP_gather || n->op == OP_pad || n->op == OP_concat) return 1;
   return info->emit == EMIT_REDUCE || info->emit == EMIT_SCATTER ? 1 : 0;
 }
 
@@ -61,7 +56,8 @@ static void choose_operands(Choice *c, const Node *n) {
  * is. */
 static void choose_repeated(Choice *c, const Node *n) {
   bool more = n->op == OP_broadcast && type_count(n->type) > type_count(n->in[0]->type);
-  if (!more && !reads_behind_branch(n)) return;
+  bool branch = n->op == OP_gather || n->op == OP_concat || n->op == OP_pad || n->op == OP_skew;
+  if (!more && !branch) return;
   for (int k = 0; k < n->nin; k++) {
     Operand o;
     uint32_t x = n->in[k]->id;

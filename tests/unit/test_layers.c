@@ -232,6 +232,56 @@ static void hostile_points(void **state) {
     }
 }
 
+static void nan_comes_through(void **state) {
+  (void)state;
+  static const char *const goals[] = {
+      "sum(max_pool(X, 2, 1, 1))",  "sum(avg_pool(X, 2))",  "sum(conv2d(X, X, padding = 2))",
+      "sum(conv1d(X[0], X[0]))",    "sum(rope(X))",         "sum(attention(X, X, X, true))",
+      "sum(window(X, 1, 2))",       "sum(dropout(X, 0.1))", "sum(straight_through(X, X))",
+      "sum(straight_through(1, X))"};
+  for (size_t i = 0; i < sizeof goals / sizeof *goals; i++) {
+    Arena *a = arena_new();
+    Program *p = must_compile(a, program_text(a, "X : 2, 2, 2, 2", goals[i], ""));
+    Context c;
+    start(p, &c);
+    for (int k = 0; k < 16; k++) c.x[k] = NAN;
+    if (!isnan(value_of(&c, p->level[0]->objective->graph, p->level[0]->objective->result[0])))
+      fail_msg("%s hides NaN", goals[i]);
+    arena_free(a);
+  }
+}
+
+/* Sizes that only data will bind: types are known all the same. */
+static void symbolic_sizes(void **state) {
+  (void)state;
+  static const char *const fns[] = {
+      "fn f(x : f32[N, H, W, I], w : f32[3, 3, I, O]) -> f32[N, H, W, O] = conv2d(x, w, padding = "
+      "1);",
+      "fn f(x : f32[.., H, W, I], w : f32[K, K, I, O]) -> f32[.., H - (K - 1), W - (K - 1), O] = "
+      "conv2d(x, w);",
+      "fn f(x : f32[N, H, W, I], w : f32[3, 3, I, O]) -> "
+      "f32[N, (H - 1) div 2 + 1, (W - 1) div 2 + 1, O] = conv2d(x, w, stride = 2, padding = 1);",
+      "fn f(x : f32[N, H, W, C], w : f32[3, 3, 1, C]) -> f32[N, H - 2, W - 2, C] = "
+      "conv2d(x, w, groups = C);",
+      "fn f(x : f32[N, H, W, C]) -> f32[N, (H - 2) div 2 + 1, (W - 2) div 2 + 1, C] = max_pool(x, "
+      "2);",
+      "fn f(x : f32[T, I], w : f32[2, I, O]) -> f32[T - 1, O] = conv1d(x, w);",
+      "fn f(x : f32[T, D]) -> f32[T - 2, 3, D] = window(x, 0, 3);",
+      "fn f(x : f32[B, H, T, D]) -> f32[B, H, T, D] = attention(rope(x), rope(x), x, true);",
+  };
+  for (size_t i = 0; i < sizeof fns / sizeof *fns; i++) {
+    Arena *a = arena_new();
+    Diags *d;
+    const char *rest = program_text(a, "A : 2", "sum(A)", "");
+    compile(a, arena_printf(a, "%s\n%s", fns[i], rest), &d);
+    if (d->nerror) {
+      diags_print(d, stderr, false);
+      fail_msg("%s", fns[i]);
+    }
+    arena_free(a);
+  }
+}
+
 static void errors(void **state) {
   (void)state;
   static const struct {
@@ -288,6 +338,8 @@ int main(void) {
       cmocka_unit_test(dropout_draws),
       cmocka_unit_test(straight_through_is_exact),
       cmocka_unit_test(hostile_points),
+      cmocka_unit_test(nan_comes_through),
+      cmocka_unit_test(symbolic_sizes),
       cmocka_unit_test(errors),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
