@@ -1,7 +1,7 @@
 /* Built-ins of networks' layers, and expressions that layers are made of, against numbers that JAX
    computed (layer_values.py): value, gradient, Hessian-vector product; what dropout draws; where
    it is at work; finite derivatives where a mask hides everything; errors. All through the
-   language and the reference evaluator, in f64. */
+   language, in f64, by the reference evaluator; the numbers of JAX by generated code, too. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,9 +11,22 @@
 #include <math.h>
 #include <string.h>
 
+#include <stdlib.h>
+
+#include "codegen/codegen.h"
+#include "codegen/text.h"
 #include "frontend/sema.h"
 #include "ir/derive.h"
 #include "ir/eval.h"
+#include "ir/kernel.h"
+#include "passes/passes.h"
+#include "runtime/mlo.h"
+#include "tests/support/build.h"
+#include "tests/support/native.h"
+
+/* What generated code calls has to be in this executable. */
+typedef void (*Symbol)(void);
+static const volatile Symbol needed[] = {(Symbol)mlo_gemm_f32, (Symbol)mlo_gemm_f64};
 
 static const struct {
   const char *vars, *text;
@@ -146,6 +159,115 @@ static void values_and_derivatives(void **state) {
   }
   assert_int_equal(failed, 0);
 }
+
+/* ---- the same by generated code */
+
+enum { UNFUSED, FUSED, MODES }; /* the fused ones with threads everywhere */
+
+typedef struct Compiled { /* value, gradients and products of a case as results of one function */
+  Build b;
+  Program *source;
+  Node *node[1 + 2 * MAX_VARS];
+  int n;
+} Compiled;
+
+static Program *source_of(Arena *a, int i, Compiled *c) {
+  const char *goal = weighed(a, cases[i].text, cases[i].count);
+  Program *p = must_compile(a, program_text(a, cases[i].vars, goal, ""));
+  const Level *l = p->level[0];
+  Node *grad[MAX_VARS], *product[MAX_VARS];
+  derive(a, l, grad, product);
+  c->node[c->n++] = l->objective->result[0];
+  for (int v = 0; v < l->nvar; v++) {
+    if (grad[v]) c->node[c->n++] = grad[v];
+    if (product[v]) c->node[c->n++] = product[v];
+  }
+  return p;
+}
+
+static Compiled compile_case(Arena *a, int i, int mode, Text *text) {
+  Compiled c = {.b = build_new("case"), .n = 0};
+  c.source = source_of(a, i, &c);
+  Program *p = c.b.p;
+  Func *f = program_func(p, ROLE_CHECK, "f");
+  const Graph *g = c.source->level[0]->objective->graph;
+  Node *out[1 + 2 * MAX_VARS];
+  for (int k = 0; k < g->nnode; k++) {
+    const Node *n = g->node[k];
+    if (n->op == OP_param) program_storage(p, ST_DATA, n->type, "%s", n->attr.sym);
+  }
+  ir_subst(f->graph, c.node, c.n, NULL, NULL, 0, out);
+  for (int k = 0; k < c.n; k++)
+    func_result(p, f, out[k], program_storage(p, ST_OUTPUT, out[k]->type, "out%d", k), NULL);
+  p->schedule = stmt_new(p, STMT_CALL);
+  p->schedule->func = f;
+  assert_true(pass_kernels(p));
+  if (mode != UNFUSED) assert_true(pass_fuse(p));
+  for (int k = 0; mode == FUSED && k < f->nkernel; k++) {
+    Kernel *x = f->kernel[k];
+    bool free = x->order == ORDER_ROWS || kernel_keeps_first(x);
+    x->parallel = x->parallel || (x->kind == KERNEL_LOOP && free) || x->kind == KERNEL_GEMM;
+    if (!x->chunk) x->chunk = 3;
+  }
+  assert_true(pass_plan_memory(p));
+  if (mode != UNFUSED) assert_true(pass_reuse(p));
+  p->facts |= F_FUSED | F_PLANNED;
+  const char *wrong = kernel_verify(p);
+  if (wrong) fail_msg("%s: %s", cases[i].text, wrong);
+  CgOptions o = {.library = arena_printf(a, "c%d_%d_", i, mode)};
+  text_add(text, cg_c(p, &o));
+  return c;
+}
+
+static void run_case(Arena *a, const Compiled *c, const Native *native, int i, int mode) {
+  Program *p = c->b.p;
+  Context ctx;
+  start(c->source, &ctx);
+  int (*schedule)(MloRun *, unsigned char *);
+  *(void **)&schedule = native_find(native, arena_printf(a, "c%d_%d_schedule", i, mode));
+  assert_non_null(*(void **)&schedule);
+  unsigned char *arena = native_arena(p);
+  for (int k = 0; k < p->nstorage; k++) {
+    Node named = {.attr.sym = p->storage[k]->name};
+    if (p->storage[k]->kind == ST_DATA)
+      native_write(arena, p->storage[k], read_param(&ctx, &named));
+  }
+  schedule(NULL, arena);
+  for (int k = 0; k < c->n; k++) {
+    const double *want;
+    int64_t n = type_count(c->node[k]->type);
+    double *got = arena_array(a, double, (int)n), scale = 1;
+    native_read(arena, program_find(p, arena_printf(a, "out%d", k)), got);
+    ir_eval(a, c->source->level[0]->objective->graph, &c->node[k], 1, read_param, &ctx, &want);
+    for (int64_t j = 0; j < n; j++) scale = fmax(scale, fabs(want[j]));
+    for (int64_t j = 0; j < n; j++)
+      if (!(fabs(got[j] - want[j]) <= 1e-12 * scale))
+        fail_msg("%s, mode %d, result %d, element %d: %.17g, not %.17g", cases[i].text, mode, k,
+                 (int)j, got[j], want[j]);
+  }
+  free(arena);
+}
+
+static void generated_code(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
+    assert_non_null(*(void *const volatile *)&needed[i]);
+  for (int mode = 0; mode < MODES; mode++) {
+    Arena *a = arena_new();
+    Text text = {.arena = a};
+    Compiled *c = arena_array(a, Compiled, NCASE);
+    for (int i = 0; i < NCASE; i++) c[i] = compile_case(a, i, mode, &text);
+    Native *native = native_load(text.s);
+    for (int i = 0; i < NCASE; i++) {
+      run_case(a, &c[i], native, i, mode);
+      build_free(&c[i].b);
+    }
+    native_free(native);
+    arena_free(a);
+  }
+}
+
+/* ---- what no table shows */
 
 /* A third of the elements is dropped and the others grow; each step anew; the derivative uses the
    same draw; metrics see what is dropped in objectives only. */
@@ -334,13 +456,10 @@ static void errors(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(values_and_derivatives),
-      cmocka_unit_test(dropout_draws),
-      cmocka_unit_test(straight_through_is_exact),
-      cmocka_unit_test(hostile_points),
-      cmocka_unit_test(nan_comes_through),
-      cmocka_unit_test(symbolic_sizes),
-      cmocka_unit_test(errors),
+      cmocka_unit_test(values_and_derivatives), cmocka_unit_test(generated_code),
+      cmocka_unit_test(dropout_draws),          cmocka_unit_test(straight_through_is_exact),
+      cmocka_unit_test(hostile_points),         cmocka_unit_test(nan_comes_through),
+      cmocka_unit_test(symbolic_sizes),         cmocka_unit_test(errors),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
