@@ -18,6 +18,13 @@ const Explanation explain_settings[] = {
      NULL, NULL},
     {"E0504", "nothing to check",
      "`mloc check-grad` checks hypergradients, and this run has no `argmin` edge.\n", NULL, NULL},
+    {"E0505", "differences under a level with a lower level",
+     "`fd` takes products with a level's equation by central differences:\n"
+     "two gradients of its objective, its variables moved a little to both sides. If a\n"
+     "still lower level depends on these variables, its solution would have to move\n"
+     "along; with it standing still the result would be wrong by as much as it is\n"
+     "large. `dense`, `cg`, `neumann` and `identity` use exact products.\n",
+     NULL, NULL},
     {"E0520", "a number known in advance is needed",
      "Settings, bounds and axes are built of numbers, consts and dims. Data and\n"
      "variables are not known when the program is compiled.\n",

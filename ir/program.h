@@ -98,7 +98,7 @@ typedef struct Edge { /* argmin lower via method(...) */
 
 /* One linear system for adjoint states: a strongly connected component of a level's equations.
    A x = b with A: apply reads `in` (flat) and writes `out` (flat); rhs writes `rhs`; the solution
-   goes to `x`. */
+   goes to `x`. After expand, a method that applies no A leaves apply, in and out NULL. */
 typedef struct System {
   const char *name;   /* "tune.adjoint0" */
   Level *level;       /* whose hypergradient it serves */

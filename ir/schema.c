@@ -164,14 +164,24 @@ static const SettingInfo identity_settings[] = {
     {"scale", DT_F32, false, 1, 0, INFINITY, "stands for the inverse of the Hessian", false},
 };
 
+#define RADIUS                                                                                     \
+  { "radius", DT_F32, false, 0.01, 1e-12, INFINITY, "length of the step of the differences", false }
+static const SettingInfo fd_settings[] = {
+    RADIUS,
+    {"scale", DT_F32, false, 1, 0, INFINITY, "stands for the inverse of the Hessian", false},
+};
+
 static const MethodInfo methods[] = {
-    {"dense", "forms the component's matrix and factorizes it", METHOD_SOLVE, false, 0, NULL},
+    {"dense", "forms the component's matrix and factorizes it", METHOD_SOLVE, false,
+     .setting = NULL},
     {"cg", "conjugate gradients on one level's Hessian", METHOD_SOLVE, true, COUNT(cg_settings),
-     cg_settings},
+     .setting = cg_settings},
     {"neumann", "sweeps mu -= alpha dLag/du from 0: the Neumann series of the inverse",
-     METHOD_SOLVE, false, COUNT(neumann_settings), neumann_settings},
+     METHOD_SOLVE, false, COUNT(neumann_settings), .setting = neumann_settings},
     {"identity", "a multiple of the identity for the inverse Hessian", METHOD_SOLVE, false,
-     COUNT(identity_settings), identity_settings},
+     COUNT(identity_settings), identity_settings, .unapplied = true},
+    {"fd", "as identity, with central differences of gradients for products", METHOD_SOLVE, true,
+     COUNT(fd_settings), fd_settings, .differences = true, .unapplied = true},
 };
 
 const SettingInfo steps_info = {

@@ -11,7 +11,8 @@ typedef struct SettingInfo {
   bool required;
   double value, lo, hi; /* default; inclusive limits */
   const char *doc;
-  bool optional; /* off unless given: then the setting has no storage, and the update map gets NULL */
+  bool optional; /* off unless given: then the setting has no storage, and the update map gets NULL
+                  */
 } SettingInfo;
 
 enum { MAX_SETTINGS = 8, MAX_STATE = 4 };
@@ -22,8 +23,8 @@ typedef struct OptimizerInfo {
   const SettingInfo *setting;
   const char *state_name[MAX_STATE];
   /* The update map, written once: from variables z, their gradient, the state vectors (all flat,
-     f[P]), the settings (scalars; NULL: optional and not given) and the 1-based step number (float scalar) to the new variables
-     (returned) and states (next[]). Formula at the definition. */
+     f[P]), the settings (scalars; NULL: optional and not given) and the 1-based step number (float
+     scalar) to the new variables (returned) and states (next[]). Formula at the definition. */
   Node *(*update)(Graph *g, Node *z, Node *grad, Node *const *state, Node *const *setting,
                   Node *step, Node **next);
 } OptimizerInfo;
@@ -36,6 +37,10 @@ typedef struct MethodInfo {
   bool one_block; /* works on components of one block only */
   int nsetting;
   const SettingInfo *setting;
+  /* the products of an adjoint state with its level's equation are central differences of
+     gradients, with the setting `radius` */
+  bool differences;
+  bool unapplied; /* the solution is a function of the right-hand side: A is never applied */
 } MethodInfo;
 
 const OptimizerInfo *optimizer_find(const char *name); /* NULL if unknown */

@@ -153,12 +153,14 @@ static void check_level(Verifier *v, const Level *l) {
 }
 
 static void check_system(Verifier *v, const System *s) {
-  if (!s->method || !s->rhs_func || !s->apply || !s->x || !s->rhs || !s->in || !s->out) {
+  bool solved = v->p->facts & F_NO_SOLVE, apply = s->apply && s->in && s->out;
+  if (!s->method || !s->rhs_func || !s->x || !s->rhs ||
+      (!apply && !(solved && s->method->unapplied))) {
     fail(v, "system `%s` is incomplete", s->name);
     return;
   }
   const Storage *vectors[] = {s->x, s->rhs, s->in, s->out};
-  for (int i = 0; i < 4; i++)
+  for (int i = 0; i < (apply ? 4 : 2); i++)
     if (vectors[i]->type.rank != 1 || vectors[i]->type.dim[0] != s->size)
       fail(v, "system `%s`: `%s` has another size", s->name, vectors[i]->name);
   check_settings(v, s->setting, s->method->nsetting);

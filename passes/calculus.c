@@ -30,6 +30,7 @@ static Unknown *add_unknown(Calculus *c, const char *name, Level *home, Level *o
   Arena *a = c->program->arena;
   u.leaf = arena_array(a, Node *, u.n);
   u.eq = arena_array(a, Node *, u.n);
+  u.mask = arena_array(a, Node *, u.n);
   for (int i = 0; i < u.n; i++) {
     const char *var = home->var[i]->name + strlen(home->name); /* ".w" */
     u.leaf[i] = ir_param(c->graph, arena_printf(a, "%s%s", name, var), home->var[i]->type);
@@ -105,16 +106,22 @@ static void find_adjoints(Calculus *c, Adjoint *l, const bool *below) {
   arena_free(scratch);
 }
 
-/* out[..] = dLag/d(wrt): reverse mode over (g, eq(u)...) with cotangents (1, mu_u...). */
-static void lagrangian_vjp(Calculus *c, const Adjoint *l, Node *const *wrt, int n, Node **out) {
+/* out[..] = dLag/d(wrt): reverse mode over (g, eq(u)...) with cotangents (1, mu_u...); unless
+   exact, with differences where the methods take them. */
+static void lagrangian_vjp(Calculus *c, const Adjoint *l, bool exact, Node *const *wrt, int n,
+                           Node **out) {
   Arena *scratch = arena_new();
   int total = 1, at = 1;
-  for (int i = 0; i < l->nu; i++) total += c->unknown[l->u[i]].n;
+  for (int i = 0; i < l->nu; i++) total += c->unknown[l->u[i]].n + 1;
   Node **y = arena_array(scratch, Node *, total), **cot = arena_array(scratch, Node *, total);
   y[0] = l->objective;
   cot[0] = ir_num(c->graph, l->objective, 1);
   for (int i = 0; i < l->nu; i++) {
     const Unknown *u = &c->unknown[l->u[i]], *mu = &c->unknown[l->mu[i]];
+    if (!exact && differences_edge(c, l, i)) {
+      at = differences_push(c, l, i, 1, y, cot, at);
+      continue;
+    }
     for (int k = 0; k < u->n; k++) {
       if (!u->eq[k]) continue;
       y[at] = u->eq[k];
@@ -142,7 +149,7 @@ static Node *inactive(Graph *g, const Storage *var, Node *z, Node *eq) {
 static void constrain(Calculus *c, const Level *level, Unknown *z) {
   Graph *g = c->graph;
   Arena *scratch = arena_new();
-  Node **moved = arena_array(scratch, Node *, z->n), **mask = arena_array(scratch, Node *, z->n);
+  Node **moved = arena_array(scratch, Node *, z->n), **mask = z->mask;
   bool any = false;
   for (int i = 0; i < z->n; i++) {
     moved[i] = z->leaf[i];
@@ -318,15 +325,21 @@ static bool build_level(Calculus *c, int k) {
     add_unknown(c, arena_printf(p->arena, "%s.mu.%s", l->level->name, u->name), u->home, l->level);
   }
   Unknown *z = &c->unknown[l->self];
-  lagrangian_vjp(c, l, z->leaf, z->n, z->eq);
-  l->gradient = arena_dup(p->arena, z->eq, sizeof *z->eq * (size_t)z->n);
+  lagrangian_vjp(c, l, true, z->leaf, z->n, z->eq);
+  l->exact = arena_dup(p->arena, z->eq, sizeof *z->eq * (size_t)z->n);
+  l->gradient = l->exact;
+  for (int i = 0; i < l->nu; i++) {
+    if (!differences_edge(c, l, i) || l->gradient != l->exact) continue;
+    l->gradient = arena_array(p->arena, Node *, z->n);
+    lagrangian_vjp(c, l, false, z->leaf, z->n, l->gradient);
+  }
   int errors = p->diags->nerror;
   for (int i = 0; i < z->n; i++)
     if (!z->eq[i]) no_path(c, l, i);
   if (p->diags->nerror > errors) return false;
   for (int i = 0; i < l->nu; i++) {
     const Unknown *u = &c->unknown[l->u[i]];
-    lagrangian_vjp(c, l, u->leaf, u->n, c->unknown[l->mu[i]].eq);
+    lagrangian_vjp(c, l, true, u->leaf, u->n, c->unknown[l->mu[i]].eq);
   }
   constrain(c, l->level, z);
   update_reads(c, c->nunknown);

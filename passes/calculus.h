@@ -16,6 +16,7 @@ typedef struct Unknown {
                        gradient */
   Node **leaf;      /* params of the working graph */
   Node **eq;        /* NULL entries: structurally zero */
+  Node **mask;      /* of variables in a box: 1 where no bound holds them; NULL entries: no box */
   int n;
   bool *reads; /* reads[i], i < nread: eq depends differentiably on unknown i of the calculus */
   int nread;
@@ -31,6 +32,7 @@ typedef struct Adjoint { /* what one level adds */
   Level *level;
   Node *objective;      /* minimized: the sign of maximize is turned */
   Node **gradient;      /* dL/dz, one for each variable: the total gradient */
+  Node **exact;         /* the same without differences; the same array where there are none */
   int self;             /* index of its variables */
   int *u, *mu, nu;      /* unknowns with an adjoint state, and the states' indices */
   Component *component; /* in the order in which they are solved: users before what they use */
@@ -51,6 +53,26 @@ bool calculus_build(Calculus *c, Program *p);
 
 /* The unknowns of all levels below level k (below[i] by unknown index). */
 void calculus_below(const Calculus *c, int k, bool *below);
+/* The edge whose method solves for the adjoint state of an unknown of `home`: that of the reading
+   level, else the one that leads to home from a level below it. */
+const Edge *calculus_edge(const Program *p, const Level *reader, const Level *home);
+/* What `level` adds; it must have been built. */
+const Adjoint *calculus_adjoint(const Calculus *c, const Level *level);
+/* The edge of l's i-th unknown where its method takes differences (and can); else NULL. */
+const Edge *differences_edge(const Calculus *c, const Adjoint *l, int i);
+/* Stands for sign <mu_u, eq(u)>, u the i-th unknown of l, in a reverse pass with respect to
+   anything but u: adds two outputs at y[at], cot[at]; returns at + 2. Formula at the definition. */
+int differences_push(Calculus *c, const Adjoint *l, int i, double sign, Node **y, Node **cot,
+                     int at);
+/* Moves n expressions of the working graph into f as results; NULL ones become zeros of dest's
+ * type.
+ */
+void emit_func(Program *p, Func *f, Node *const *expr, int n, Storage *const *dest);
+/* A function of l's component with that number: -dLag/du with the component's own states left out,
+   which is what is known before it is solved; unless exact, with differences where the methods take
+   them. dest: n tensors, in the order of the component's unknowns. */
+Func *emit_rhs(Calculus *c, const Adjoint *l, int number, bool exact, Storage *const *dest, int n,
+               const char *name);
 /* Statements that bring l's total gradient up to date: the solves of its systems (those of lower
    levels that it reads first), then its gradient function. Returns where the next statement goes.
    After differentiate. */

@@ -282,23 +282,38 @@ static void push_settle(Checker *k, Stmt ***tail, const Settle *s, bool newton) 
   push(tail, loop);
 }
 
+/* Gradient and right-hand sides of a level without the differences that its methods take. */
+static void make_exact(Checker *k, const Adjoint *a) {
+  Level *l = a->level;
+  if (a->gradient == a->exact) return;
+  const Func *old = l->gradient;
+  l->gradient = program_func(k->p, ROLE_GRADIENT, "%s.check.%s", k->level->name, old->name);
+  emit_func(k->p, l->gradient, a->exact, old->nresult, old->dest);
+  for (int j = 0; j < l->nsystem; j++) {
+    old = l->system[j]->rhs_func;
+    const char *name = arena_printf(k->p->arena, "%s.check.%s", k->level->name, old->name);
+    l->system[j]->rhs_func = emit_rhs(k->c, a, j, true, old->dest, old->nresult, name);
+  }
+}
+
 /* The gradient of the level with all systems solved by `dense`. */
 static void push_dense(Checker *k, Stmt ***tail) {
   Program *p = k->p;
-  System ***kept = arena_array(p->arena, System **, p->nlevel);
+  Level *kept = arena_array(p->arena, Level, p->nlevel);
   for (int i = 0; i < p->nlevel; i++) {
     Level *l = p->level[i];
-    kept[i] = l->system;
+    kept[i] = *l;
     l->system = arena_array(p->arena, System *, l->nsystem);
     for (int j = 0; j < l->nsystem; j++) {
-      System *s = l->system[j] = arena_dup(p->arena, kept[i][j], sizeof(System));
+      System *s = l->system[j] = arena_dup(p->arena, kept[i].system[j], sizeof(System));
       s->name = arena_printf(p->arena, "%s.check.%s.dense", k->level->name, s->name);
       s->method = method_find("dense");
       s->setting = NULL;
     }
+    make_exact(k, &k->c->adjoint[i]);
   }
   *tail = gradient_statements(p, k->level, *tail);
-  for (int i = 0; i < p->nlevel; i++) p->level[i]->system = kept[i];
+  for (int i = 0; i < p->nlevel; i++) *p->level[i] = kept[i];
 }
 
 /* The differences: for sample i and point s of the stencil -3 -2 -1 1 2 3, z = z0 + offset h e_i

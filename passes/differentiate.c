@@ -30,9 +30,7 @@ static int64_t add_views(Program *p, Storage *flat, int64_t at, const char *pref
 
 /* ---- functions */
 
-/* Moves expressions of the working graph into a function; NULL expressions become zeros of dest's
- * type. */
-static void emit(Program *p, Func *f, Node *const *expr, int n, Storage *const *dest) {
+void emit_func(Program *p, Func *f, Node *const *expr, int n, Storage *const *dest) {
   Node **out = arena_array(p->arena, Node *, n);
   ir_subst(f->graph, expr, n, NULL, NULL, 0, out);
   for (int i = 0; i < n; i++)
@@ -52,7 +50,7 @@ static void emit_gradient(Program *p, Calculus *c, Adjoint *l) {
     at += type_count(level->var[i]->type);
   }
   level->gradient = program_func(p, ROLE_GRADIENT, "%s.gradient", level->name);
-  emit(p, level->gradient, l->gradient, z->n, view);
+  emit_func(p, level->gradient, l->gradient, z->n, view);
 }
 
 /* Bounds of every element of the flat vector; NULL where no variable has a box on that side. */
@@ -124,30 +122,37 @@ static void emit_restart(Program *p, Level *level) {
 
 /* ---- systems */
 
-/* The method for a component: that of the edge of the reading level, else of the edge that leads to
-   the block's level. Blocks that are solved together must agree. */
-static const Edge *edge_to(const Program *p, const Level *reader, const Level *home) {
-  for (int e = 0; e < reader->nedge; e++)
-    if (reader->edge[e].lower == home) return &reader->edge[e];
-  for (int i = p->nlevel - 1; i >= 0; i--) {
-    if (!level_is_above(reader, p->level[i])) continue;
-    for (int e = 0; e < p->level[i]->nedge; e++)
-      if (p->level[i]->edge[e].lower == home) return &p->level[i]->edge[e];
-  }
-  compiler_bug("differentiate", "no edge leads from `%s` to `%s`", reader->name, home->name);
-}
-
 static bool same_settings(const Edge *a, const Edge *b) {
   for (int i = 0; i < a->method->nsetting; i++)
     if (a->setting[i].storage->value != b->setting[i].storage->value) return false;
   return true;
 }
 
+/* Differences move the variables of one level: the level's own lower levels would have to follow.
+ */
+static bool check_differences(Calculus *c, const Level *reader, const Unknown *u, const Edge *e) {
+  const Adjoint *owner = calculus_adjoint(c, u->owner);
+  if (!e->method->differences || !owner->nu) return true;
+  const Level *low = c->unknown[owner->u[0]].home;
+  Diags *diags = c->program->diags;
+  Diag *d = diag_error(diags, e->span, "E0505",
+                       "`%s` cannot differentiate `%s`, whose lower level `%s` depends on it",
+                       e->method->name, u->owner->name, low->name);
+  diag_note(diags, d, "the hypergradient of `%s` moves `%s`, and `%s` would have to move along",
+            reader->name, u->owner->name, low->name);
+  diag_help(diags, d, "use `dense()`, `cg()`, `neumann(...)` or `identity()` here");
+  return false;
+}
+
 static const Edge *choose_edge(Calculus *c, const Level *reader, const Component *m) {
   Program *p = c->program;
   const Edge *first = NULL;
   for (int i = 0; i < m->n; i++) {
-    const Edge *e = edge_to(p, reader, c->unknown[m->unknown[i]].home);
+    const Unknown *u = &c->unknown[m->unknown[i]];
+    if (!check_differences(c, reader, u, calculus_edge(p, reader, u->home))) return NULL;
+  }
+  for (int i = 0; i < m->n; i++) {
+    const Edge *e = calculus_edge(p, reader, c->unknown[m->unknown[i]].home);
     if (!first) first = e;
     if (e->method == first->method && same_settings(e, first)) continue;
     Diag *d = diag_error(p->diags, e->span, "E0501",
@@ -171,14 +176,16 @@ static const Edge *choose_edge(Calculus *c, const Level *reader, const Component
   return first;
 }
 
-/* -dLag/du with the component's own states left out: what is known before it is solved. */
-static void emit_rhs(Program *p, Calculus *c, const Adjoint *l, const Component *m, System *s,
-                     Storage *const *dest, int n) {
+Func *emit_rhs(Calculus *c, const Adjoint *l, int number, bool exact, Storage *const *dest, int n,
+               const char *name) {
   Arena *scratch = arena_new();
+  Program *p = c->program;
   Graph *g = c->graph;
+  const Component *m = &l->component[number];
   Node **wrt = arena_array(scratch, Node *, n), **out = arena_array(scratch, Node *, n);
+  Node **mask = arena_array(scratch, Node *, n);
   int total = 1, at = 1, k = 0;
-  for (int i = 0; i < l->nu; i++) total += c->unknown[l->u[i]].n;
+  for (int i = 0; i < l->nu; i++) total += c->unknown[l->u[i]].n + 1;
   Node **y = arena_array(scratch, Node *, total), **cot = arena_array(scratch, Node *, total);
   y[0] = l->objective;
   cot[0] = ir_num(g, l->objective, -1);
@@ -186,17 +193,23 @@ static void emit_rhs(Program *p, Calculus *c, const Adjoint *l, const Component 
     const Unknown *u = &c->unknown[l->u[i]], *mu = &c->unknown[l->mu[i]];
     bool inside = false;
     for (int j = 0; j < m->n; j++) inside = inside || m->unknown[j] == l->u[i];
+    bool moves = !exact && differences_edge(c, l, i);
+    if (!inside && moves) at = differences_push(c, l, i, -1, y, cot, at);
     for (int j = 0; j < u->n; j++) {
+      if (inside && moves) mask[k] = u->mask[j];
       if (inside) wrt[k++] = u->leaf[j];
-      if (inside || !u->eq[j]) continue;
+      if (inside || moves || !u->eq[j]) continue;
       y[at] = u->eq[j];
       cot[at++] = ir_neg(g, mu->leaf[j]);
     }
   }
   ir_vjp(g, y, cot, at, wrt, n, out);
-  s->rhs_func = program_func(p, ROLE_ADJOINT, "%s.rhs", s->name);
-  emit(p, s->rhs_func, out, n, dest);
+  for (int i = 0; i < n; i++)
+    if (mask[i] && out[i]) out[i] = ir_mul(g, mask[i], out[i]);
+  Func *f = program_func(p, ROLE_ADJOINT, "%s", name);
+  emit_func(p, f, out, n, dest);
   arena_free(scratch);
+  return f;
 }
 
 /* A v = sum over the component's w of d<v_w, eq(w)>/du. */
@@ -218,7 +231,7 @@ static void emit_apply(Program *p, Calculus *c, const Component *m, System *s, S
   }
   ir_vjp(g, y, cot, at, wrt, n, out);
   s->apply = program_func(p, ROLE_HVP, "%s.apply", s->name);
-  emit(p, s->apply, out, n, dest);
+  emit_func(p, s->apply, out, n, dest);
   arena_free(scratch);
 }
 
@@ -259,7 +272,8 @@ static bool emit_system(Program *p, Calculus *c, const Adjoint *l, int number) {
     at[3] = add_views(p, s->out, at[3], arena_printf(p->arena, "%s.out.", s->name), mu, out + k);
     k += mu->n;
   }
-  emit_rhs(p, c, l, m, s, rhs, n);
+  const char *name = arena_printf(p->arena, "%s.rhs", s->name);
+  s->rhs_func = emit_rhs(c, l, number, false, rhs, n, name);
   emit_apply(p, c, m, s, in, out, n);
   level->system[level->nsystem++] = s;
   return true;
@@ -280,7 +294,7 @@ static bool level_reads(const Program *p, const Level *l, const Storage *flat) {
   bool reads = func_reads(p, l->gradient, flat);
   for (int i = 0; i < l->nsystem; i++)
     reads = reads || func_reads(p, l->system[i]->rhs_func, flat) ||
-            func_reads(p, l->system[i]->apply, flat);
+            (!l->system[i]->method->unapplied && func_reads(p, l->system[i]->apply, flat));
   return reads;
 }
 

@@ -217,7 +217,8 @@ static const struct {
 } methods[] = {{"dense", expand_dense},
                {"cg", expand_cg},
                {"neumann", expand_neumann},
-               {"identity", expand_identity}};
+               {"identity", expand_identity},
+               {"fd", expand_identity}};
 
 /* One expansion a system, wherever it is solved: the statements are shared text, so each place gets
  * a copy. */
@@ -252,6 +253,7 @@ static Stmt *expansion(Program *p, Memo *m, System *s) {
   for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
     if (!strcmp(methods[i].method, s->method->name)) methods[i].expand(&q, s);
   if (!q.first) compiler_bug("expand", "no expansion of `%s`", s->method->name);
+  if (s->method->unapplied) s->apply = NULL, s->in = s->out = NULL;
   Expanded e = {s, q.first};
   VEC_PUSH(p->arena, m->item, m->n, m->cap, e);
   return q.first;

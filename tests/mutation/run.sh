@@ -9,13 +9,13 @@ flags=(-std=gnu11 -O1 -w -I. -I"$tmp")
 compile() { "$cc" "${flags[@]}" -c "$1" -o "$2"; }
 
 for f in ir/{arena,derive,diag,eval,graph,op,op_bulk,op_views,program,schema,type}.c tests/support/{cases,interp,build}.c \
-  passes/{calculus,differentiate,expand,simplify,dead_code,hoist,level_order,check_grad}.c \
-  tests/unit/test_ops.c tests/oracles/test_calculus.c; do
+  passes/{calculus,differences,differentiate,expand,simplify,dead_code,hoist,level_order,check_grad}.c \
+  tests/unit/test_ops.c tests/oracles/test_{calculus,differences}.c; do
   compile "$f" "$tmp/$(basename "$f" .c).o" || exit 2
 done
 cd "$tmp" || exit 2
 ops="arena.o derive.o diag.o eval.o graph.o op_bulk.o op_views.o program.o schema.o type.o cases.o interp.o build.o"
-calculus="expand.o simplify.o dead_code.o hoist.o level_order.o check_grad.o"
+rest="simplify.o dead_code.o hoist.o level_order.o check_grad.o"
 link() { "$cc" "$@" -lcmocka -lm -o "$name.exe"; }
 verdict() { # a mutant survives when the test still passes; a crash or a hang is a death
   if [ ! -x "$name.exe" ]; then echo "broken: $name does not link"; elif timeout 60 "./$name.exe" >/dev/null 2>&1; then echo "survives: $name"; else echo "dead: $name"; fi
@@ -34,20 +34,20 @@ mutate_table() { # NAME FUNCTION PARAMETERS ARGUMENTS
   verdict
 }
 
-# A line of a calculus file, changed by sed; the rest of the file as it is.
-mutate_line() { # NAME FILE SED
+# A line of a file of passes, changed by sed; the rest of the file as it is. TEST names the oracle that must notice.
+mutate_line() { # NAME FILE TEST SED
   name=$1
-  sed "$3" "$src/passes/$2.c" >"$name.c"
+  sed "$4" "$src/passes/$2.c" >"$name.c"
   if cmp -s "$name.c" "$src/passes/$2.c"; then echo "broken: $name changes nothing"; return; fi
   "$cc" "${flags[@]}" -I"$src" -c "$name.c" -o "$name.o" || { echo "broken: $name"; return; }
-  local other=calculus.o
-  [ "$2" = calculus ] && other=differentiate.o
-  link "$name.o" $other test_calculus.o op.o $ops $calculus
+  local others=
+  for f in calculus differences differentiate expand; do [ "$f" = "$2" ] || others="$others $f.o"; done
+  link "$name.o" $others "test_$3.o" op.o $ops $rest
   verdict
 }
 
 export -f mutate_table mutate_line link verdict
-export src cc tmp ops calculus
+export src cc tmp ops rest
 export FLAGS="${flags[*]}"
 {
   sed -n 's/^MAP1(\([a-z0-9_]*\),.*/\1/p' "$src/ir/op.def" | grep -vxE 'sign|floor|round|not|stop' |
@@ -59,11 +59,18 @@ export FLAGS="${flags[*]}"
     while read -r f; do echo "mutate_table $f $f 'Graph *G, Node *n, Node *ct, int k' 'G, n, ct, k'"; done
   sed -n 's/^Node \*\(jvp_[a-z_]*\)(.*/\1/p' "$src/ir/op_bulk.c" "$src/ir/op_views.c" |
     while read -r f; do echo "mutate_table $f $f 'Graph *G, Node *n, Node *const *t' 'G, n, t'"; done
-  echo "mutate_line lagrangian_mu calculus 's/cot\[at++\] = mu->leaf\[k\];/cot[at++] = ir_neg(c->graph, mu->leaf[k]);/'"
-  echo "mutate_line lagrangian_objective calculus 's/cot\[0\] = ir_num(c->graph, l->objective, 1);/cot[0] = ir_num(c->graph, l->objective, -1);/'"
-  echo "mutate_line rhs_mu differentiate 's/cot\[at++\] = ir_neg(g, mu->leaf\[j\]);/cot[at++] = mu->leaf[j];/'"
-  echo "mutate_line rhs_objective differentiate 's/cot\[0\] = ir_num(g, l->objective, -1);/cot[0] = ir_num(g, l->objective, 1);/'"
-  echo "mutate_line maximize calculus 's/if (l->level->maximize) l->objective/if (!l->level->maximize) l->objective/'"
+  echo "mutate_line lagrangian_mu calculus calculus 's/cot\[at++\] = mu->leaf\[k\];/cot[at++] = ir_neg(c->graph, mu->leaf[k]);/'"
+  echo "mutate_line lagrangian_objective calculus calculus 's/cot\[0\] = ir_num(c->graph, l->objective, 1);/cot[0] = ir_num(c->graph, l->objective, -1);/'"
+  echo "mutate_line rhs_mu differentiate calculus 's/cot\[at++\] = ir_neg(g, mu->leaf\[j\]);/cot[at++] = mu->leaf[j];/'"
+  echo "mutate_line rhs_objective differentiate calculus 's/cot\[0\] = ir_num(g, l->objective, -1);/cot[0] = ir_num(g, l->objective, 1);/'"
+  echo "mutate_line maximize calculus calculus 's/if (l->level->maximize) l->objective/if (!l->level->maximize) l->objective/'"
+  echo "mutate_line differences_weight differences differences 's/sign > 0 ? weight : minus;/sign > 0 ? minus : weight;/'"
+  echo "mutate_line differences_half differences differences 's/ir_scale(g, radius, 2)/radius/'"
+  echo "mutate_line differences_side differences differences 's/direction, ir_neg(g, h))/direction, h)/'"
+  echo "mutate_line differences_stop differences differences 's/== OP_stop/== OP_argmax/'"
+  echo "mutate_line differences_zero differences differences 's/ir_select(g, some, ir_div(g, radius, size), zero)/ir_div(g, radius, size)/'"
+  echo "mutate_line differences_rhs differentiate differences 's/differences_push(c, l, i, -1,/differences_push(c, l, i, 1,/'"
+  echo "mutate_line differences_level differentiate differences 's/|| !owner->nu) return true/|| owner->nu) return true/'"
 } >list
 xargs -P 2 -d '\n' -I{} bash -c 'flags=($FLAGS); {}' <list >result
 grep -v '^dead' result

@@ -81,6 +81,35 @@ void build_edge(Build *b, Level *upper, Level *lower, int64_t iters) {
   }
 }
 
+void build_via(Build *b, Level *upper, Level *lower, const char *method) {
+  build_edge(b, upper, lower, -1);
+  Edge *e = &upper->edge[upper->nedge - 1];
+  e->method = method_find(method);
+  e->setting = arena_array(b->arena, Setting, e->method->nsetting);
+  for (int i = 0; i < e->method->nsetting; i++) {
+    const SettingInfo *info = &e->method->setting[i];
+    e->setting[i] =
+        setting(b, info, info->value,
+                arena_printf(b->arena, "%s.via.%s.%s", upper->name, lower->name, info->name));
+  }
+}
+
+void build_optimizer(Build *b, Level *l, const char *name, double lr, double decay, double clip) {
+  l->optimizer = optimizer_find(name);
+  l->setting = arena_array(b->arena, Setting, l->optimizer->nsetting);
+  for (int i = 0; i < l->optimizer->nsetting; i++) {
+    const SettingInfo *info = &l->optimizer->setting[i];
+    const char *at = arena_printf(b->arena, "%s.optimizer.%s", l->name, info->name);
+    bool is_lr = !strcmp(info->name, "lr"), is_clip = !strcmp(info->name, "clip");
+    double value = is_lr ? lr : is_clip ? clip : strcmp(info->name, "decay") ? info->value : decay;
+    l->setting[i].info = info;
+    if (info->optional && value == 0) continue;
+    Storage *s = program_find(b->p, at);
+    l->setting[i] = s ? (Setting){info, s} : setting(b, info, value, at);
+    l->setting[i].storage->value = value;
+  }
+}
+
 Storage *build_data(Build *b, const char *name, int rank, const int64_t *dim) {
   return program_storage(b->p, ST_DATA, type_make(DT_F64, rank, dim), "%s", name);
 }
