@@ -19,7 +19,7 @@ const Explanation explain_settings[] = {
     {"E0504", "nothing to check",
      "`mloc check-grad` checks hypergradients, and this run has no `argmin` edge.\n", NULL, NULL},
     {"E0505", "differences under a level with a lower level",
-     "`fd` takes products with a level's equation by central differences:\n"
+     "`fd` and `sama` take products with a level's equation by central differences:\n"
      "two gradients of its objective, its variables moved a little to both sides. If a\n"
      "still lower level depends on these variables, its solution would have to move\n"
      "along; with it standing still the result would be wrong by as much as it is\n"

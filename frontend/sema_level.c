@@ -108,7 +108,7 @@ static void read_setting(Sema *s, SLevel *l, AstItem *it) {
 /* ---- edges */
 
 static void unknown_method(Sema *s, Span at, const char *name) {
-  static const char *const later[] = {"warm", "nystrom", "sama", "unroll", "penalty", "evolution"};
+  static const char *const later[] = {"warm", "nystrom", "unroll", "penalty", "evolution"};
   int n = method_count();
   const char **list = arena_array(s->arena, const char *, n), *text = "";
   for (int i = 0; i < n; i++) {

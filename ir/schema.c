@@ -1,7 +1,10 @@
 /* Optimizers and methods: their settings with defaults and limits, and the update maps. All maps
-   take flat vectors, so that a level's update is one kernel however many variables it has. */
+   take flat vectors, so that a level's update is one kernel however many variables it has. The
+   method sama differentiates them with respect to the gradient: where it is 0, as before the first
+   step, their derivatives must be numbers. */
 #include "ir/schema.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -12,9 +15,10 @@ static Node *over(Graph *g, Node *scalar, Node *like) { return ir_fill(g, scalar
    either may be NULL. */
 static Node *prepare(Graph *g, Node *z, Node *grad, Node *decay, Node *clip) {
   if (clip) {
-    Node *norm = ir_sqrt(g, ir_dot(g, grad, grad));
-    Node *one = ir_num(g, norm, 1), *down = ir_div(g, clip, norm);
-    Node *scale = ir_select(g, ir_lt(g, clip, norm), down, one);
+    Node *square = ir_dot(g, grad, grad), *one = ir_num(g, square, 1);
+    Node *larger = ir_lt(g, ir_mul(g, clip, clip), square);
+    Node *norm = ir_sqrt(g, ir_select(g, larger, square, one));
+    Node *scale = ir_select(g, larger, ir_div(g, clip, norm), one);
     grad = ir_mul(g, grad, over(g, scale, z));
   }
   return decay ? ir_add(g, grad, ir_mul(g, over(g, decay, z), z)) : grad;
@@ -61,7 +65,9 @@ static Node *adam_step(Graph *g, Node *z, Node *grad, Node *const *state, Node *
   next[0] = m;
   next[1] = v;
   Node *floor = over(g, eps, z), *root = over(g, c2, z);
-  Node *scale = ir_add(g, ir_mul(g, ir_sqrt(g, v), root), floor);
+  double least = z->type.dtype == DT_F64 ? DBL_MIN : FLT_MIN; /* of which the root has a slope */
+  Node *sqrt_v = ir_sqrt(g, ir_max(g, v, ir_num(g, v, least)));
+  Node *scale = ir_add(g, ir_mul(g, sqrt_v, root), floor);
   return ir_sub(g, z, ir_div(g, ir_mul(g, over(g, c1, z), m), scale));
 }
 
@@ -171,6 +177,8 @@ static const SettingInfo fd_settings[] = {
     {"scale", DT_F32, false, 1, 0, INFINITY, "stands for the inverse of the Hessian", false},
 };
 
+static const SettingInfo sama_settings[] = {RADIUS};
+
 static const MethodInfo methods[] = {
     {"dense", "forms the component's matrix and factorizes it", METHOD_SOLVE, false,
      .setting = NULL},
@@ -182,6 +190,9 @@ static const MethodInfo methods[] = {
      COUNT(identity_settings), identity_settings, .unapplied = true},
     {"fd", "as identity, with central differences of gradients for products", METHOD_SOLVE, true,
      COUNT(fd_settings), fd_settings, .differences = true, .unapplied = true},
+    {"sama", "as fd, with the derivative of the lower level's update for the inverse Hessian",
+     METHOD_SOLVE, true, COUNT(sama_settings), sama_settings, .differences = true,
+     .unapplied = true},
 };
 
 const SettingInfo steps_info = {

@@ -6,6 +6,7 @@
 
 #include "passes/calculus.h"
 #include "passes/passes.h"
+#include "passes/update.h"
 
 /* ---- storages */
 
@@ -73,33 +74,23 @@ static void emit_update(Program *p, Level *level) {
   const OptimizerInfo *opt = level->optimizer;
   Func *f = level->update = program_func(p, ROLE_UPDATE, "%s.update", level->name);
   Graph *g = f->graph;
-  Node *setting[MAX_SETTINGS], *state[MAX_STATE], *next[MAX_STATE];
+  Node *next[MAX_STATE];
   if (!level->count)
     level->count = program_storage(p, ST_COUNTER, type_scalar(DT_I32), "%s.count", level->name);
   if (level->restarts)
     level->started = program_storage(p, ST_COUNTER, type_scalar(DT_I32), "%s.started", level->name);
   level->state = arena_array(p->arena, Storage *, opt->nstate);
-  for (int i = 0; i < opt->nstate; i++) {
+  for (int i = 0; i < opt->nstate; i++)
     level->state[i] =
         program_storage(p, ST_STATE, level->flat->type, "%s.optimizer.%s", level->name,
                         arena_printf(p->arena, "state.%s", opt->state_name[i]));
-    state[i] = storage_read(g, level->state[i]);
-  }
-  for (int i = 0; i < opt->nsetting; i++) {
-    const Storage *given = level->setting[i].storage;
-    setting[i] = given ? storage_read(g, given) : NULL;
-  }
-  Node *count = storage_read(g, level->count), *one = ir_num(g, count, 1);
-  Node *next_count = ir_add(g, count, one), *step = next_count;
-  if (level->restarts) step = ir_sub(g, next_count, storage_read(g, level->started));
-  Node *t = ir_cast(g, step, level->flat->type.dtype);
-  Node *grad = storage_read(g, level->grad), *old = storage_read(g, level->flat);
-  Node *z = opt->update(g, old, grad, state, setting, t, next);
+  Node *z = level_update(g, level, next);
   Node *lo = bounds(p, g, level, false), *hi = bounds(p, g, level, true);
   if (lo) z = ir_min(g, ir_max(g, z, lo), hi);
+  Node *count = storage_read(g, level->count), *one = ir_num(g, count, 1);
   func_result(p, f, z, level->flat, NULL);
   for (int i = 0; i < opt->nstate; i++) func_result(p, f, next[i], level->state[i], NULL);
-  func_result(p, f, next_count, level->count, NULL);
+  func_result(p, f, ir_add(g, count, one), level->count, NULL);
 }
 
 /* restart = fresh: init with the next number of restarts, optimizer states of zero, steps that

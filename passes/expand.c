@@ -3,7 +3,9 @@
    is one function here and one row in ir/schema.c. */
 #include <string.h>
 
+#include "ir/derive.h"
 #include "passes/passes.h"
+#include "passes/update.h"
 
 /* Statements in order; `tail` is where the next one goes. */
 typedef struct Seq {
@@ -209,16 +211,31 @@ static void expand_identity(Seq *q, System *s) {
   push_call(q, f);
 }
 
+/* ---- sama: x = -(dPhi/dgrad)' rhs with the lower level's update map z' = Phi(z, grad, ...), at
+   its current variables and states, its last gradient and its next step: the last step of an
+   unrolled lower problem, whose other steps are left out (Choe et al. 2023). The system has one
+   block, a level that is named like it. */
+
+static void expand_sama(Seq *q, System *s) {
+  const Level *lower = program_find_level(q->p, s->block[0]);
+  if (!lower) compiler_bug("expand", "`%s` is no level", s->block[0]);
+  Func *f = program_func(q->p, ROLE_SOLVE, "%s.adapt", s->name);
+  Graph *g = f->graph;
+  Node *next[MAX_STATE], *z = level_update(g, lower, next), *x;
+  Node *grad = storage_read(g, lower->grad), *v = ir_neg(g, storage_read(g, s->rhs));
+  ir_vjp(g, &z, &v, 1, &grad, 1, &x);
+  func_result(q->p, f, x, s->x, NULL);
+  push_call(q, s->rhs_func);
+  push_call(q, f);
+}
+
 /* ---- the pass */
 
 static const struct {
   const char *method;
   void (*expand)(Seq *q, System *s);
-} methods[] = {{"dense", expand_dense},
-               {"cg", expand_cg},
-               {"neumann", expand_neumann},
-               {"identity", expand_identity},
-               {"fd", expand_identity}};
+} methods[] = {{"dense", expand_dense},       {"cg", expand_cg},       {"neumann", expand_neumann},
+               {"identity", expand_identity}, {"fd", expand_identity}, {"sama", expand_sama}};
 
 /* One expansion a system, wherever it is solved: the statements are shared text, so each place gets
  * a copy. */

@@ -9,13 +9,13 @@ flags=(-std=gnu11 -O1 -w -I. -I"$tmp")
 compile() { "$cc" "${flags[@]}" -c "$1" -o "$2"; }
 
 for f in ir/{arena,derive,diag,eval,graph,op,op_bulk,op_views,program,schema,type}.c tests/support/{cases,interp,build}.c \
-  passes/{calculus,differences,differentiate,expand,simplify,dead_code,hoist,level_order,check_grad}.c \
+  passes/{calculus,differences,differentiate,update,expand,simplify,dead_code,hoist,level_order,check_grad}.c \
   tests/unit/test_ops.c tests/oracles/test_{calculus,differences}.c; do
   compile "$f" "$tmp/$(basename "$f" .c).o" || exit 2
 done
 cd "$tmp" || exit 2
 ops="arena.o derive.o diag.o eval.o graph.o op_bulk.o op_views.o program.o schema.o type.o cases.o interp.o build.o"
-rest="simplify.o dead_code.o hoist.o level_order.o check_grad.o"
+rest="update.o simplify.o dead_code.o hoist.o level_order.o check_grad.o"
 link() { "$cc" "$@" -lcmocka -lm -o "$name.exe"; }
 verdict() { # a mutant survives when the test still passes; a crash or a hang is a death
   if [ ! -x "$name.exe" ]; then echo "broken: $name does not link"; elif timeout 60 "./$name.exe" >/dev/null 2>&1; then echo "survives: $name"; else echo "dead: $name"; fi
@@ -69,6 +69,9 @@ export FLAGS="${flags[*]}"
   echo "mutate_line differences_side differences differences 's/direction, ir_neg(g, h))/direction, h)/'"
   echo "mutate_line differences_stop differences differences 's/== OP_stop/== OP_argmax/'"
   echo "mutate_line differences_zero differences differences 's/ir_select(g, some, ir_div(g, radius, size), zero)/ir_div(g, radius, size)/'"
+  echo "mutate_line differences_mask differences differences 's/u->mask.k. ? ir_mul(g, u->mask.k., mu->leaf.k.) : //'"
+  echo "mutate_line differences_rhs_mask differentiate differences 's/if (mask.i. && out.i.)/if (0)/'"
+  echo "mutate_line sama_sign expand differences 's/ir_neg(g, storage_read(g, s->rhs))/storage_read(g, s->rhs)/'"
   echo "mutate_line differences_rhs differentiate differences 's/differences_push(c, l, i, -1,/differences_push(c, l, i, 1,/'"
   echo "mutate_line differences_level differentiate differences 's/|| !owner->nu) return true/|| owner->nu) return true/'"
 } >list

@@ -14,6 +14,9 @@
 #include "tests/support/interp.h"
 
 enum { N = 5, SPLIT = 2 };
+#define LR 1e-3 /* of low, where an optimizer is given */
+
+static const char *const optimizers[] = {"sgd", "nesterov", "adam", "adamw"};
 
 /* ---- programs: `pre` (optional), `low`, `top`, each of one vector or of two variables */
 
@@ -23,13 +26,17 @@ typedef struct Shape {
       stop;      /* pre below low; low's variables in a box; stop nodes in low's objective */
   bool rest;     /* top's objective is at its minimum over low's variables */
   bool optional; /* simplify, dead_code and hoist run */
+  bool drift;    /* low's objective has no minimum: its gradient stays away from 0 */
+  bool restarts; /* low's steps count from a restart */
+  const char *optimizer; /* of low; NULL: sgd */
+  double decay, clip;    /* 0: none */
 } Shape;
 
 typedef struct Problem {
   Build b;
   Level *pre, *low, *top;
   Interp *interp;
-  Stmt *gradient;
+  double weight[N]; /* of sama's check of products */
 } Problem;
 
 static Node *scaled(Graph *g, Node *x, double c) { return ir_mul(g, x, ir_num(g, x, c)); }
@@ -68,6 +75,12 @@ static Node *low_objective(Graph *g, Node *z, Node *x, bool stop) {
   return stop ? ir_add(g, e, ir_dot(g, ir_stop(g, zx), zx)) : e;
 }
 
+/* sum(c z) + 0.3 sum(sin(2 z + x)). */
+static Node *drifting(Graph *g, Node *z, Node *x) {
+  Node *wave = ir_sum_all(g, ir_sin(g, ir_add(g, scaled(g, z, 2), x)));
+  return ir_add(g, ir_dot(g, ramp(g, 1, .3), z), scaled(g, wave, .3));
+}
+
 static Problem problem_new(Shape s) {
   const double z[N] = {.3, -.2, .5, .1, -.4}, x[N] = {-.3, .2, .4, -.1, .6};
   Problem q = {.b = build_new("differences")};
@@ -88,7 +101,11 @@ static Problem problem_new(Shape s) {
   }
   Graph *g = q.low->objective->graph;
   Node *over = read(g, s.chain ? q.pre : q.top);
-  build_minimize(b, q.low, low_objective(g, read(g, q.low), over, s.stop));
+  Node *zz = read(g, q.low);
+  build_minimize(b, q.low, s.drift ? drifting(g, zz, over) : low_objective(g, zz, over, s.stop));
+  if (s.optimizer) build_optimizer(b, q.low, s.optimizer, LR, s.decay, s.clip);
+  if (s.restarts)
+    q.low->restarts = program_storage(b->p, ST_COUNTER, type_scalar(DT_I32), "low.restarts");
   g = q.top->objective->graph;
   Node *at = s.rest ? storage_read(g, q.low->flat) : ramp(g, -.5, .3);
   Node *d = ir_sub(g, read(g, q.low), s.rest ? ir_stop(g, at) : at), *xx = read(g, q.top);
@@ -105,7 +122,7 @@ static Problem problem_new(Shape s) {
 static void prepare(Problem *q, bool optional) {
   Program *p = q->b.p;
   assert_true(pass_level_order(p) && pass_differentiate(p));
-  q->gradient = p->schedule = stmt_new(p, STMT_REPEAT);
+  p->schedule = stmt_new(p, STMT_REPEAT);
   p->schedule->count = 1;
   gradient_statements(p, q->top, &p->schedule->body);
   assert_true(pass_expand(p));
@@ -187,6 +204,170 @@ static void second_derivatives_are_not_built(void **state) {
   finish(&q);
 }
 
+/* ---- sama */
+
+static void step_low(Problem *q) {
+  interp_call(q->interp, q->low->gradient);
+  interp_call(q->interp, q->low->update);
+}
+
+/* Sixth-order differences at 0 of a function of an offset. */
+static double slope(Problem *q, double (*f)(Problem *, int, double), int at, double h) {
+  double d1 = f(q, at, h) - f(q, at, -h), d2 = f(q, at, 2 * h) - f(q, at, -2 * h);
+  double d3 = f(q, at, 3 * h) - f(q, at, -3 * h);
+  return (45 * d1 - 9 * d2 + d3) / (60 * h);
+}
+
+/* <rhs, z'> after a step of low from where it is, its gradient's element changed by `offset`;
+   everything is put back. */
+static double moved_step(Problem *q, int element, double offset) {
+  double kept[3][N], count = *interp_at(q->interp, "low.count"), sum = 0;
+  double *z = interp_at(q->interp, "low"), *grad = interp_at(q->interp, "low.grad"), *state[2];
+  const double *rhs = interp_at(q->interp, "top.adjoint0.rhs");
+  int nstate = q->low->optimizer->nstate;
+  for (int i = 0; i < nstate; i++) {
+    state[i] = interp_at(q->interp, q->low->state[i]->name);
+    memcpy(kept[i], state[i], sizeof kept[i]);
+  }
+  memcpy(kept[2], z, sizeof kept[2]);
+  double was = grad[element];
+  grad[element] += offset;
+  interp_call(q->interp, q->low->update);
+  for (int i = 0; i < N; i++) sum += rhs[i] * z[i];
+  grad[element] = was;
+  memcpy(z, kept[2], sizeof kept[2]);
+  for (int i = 0; i < nstate; i++) memcpy(state[i], kept[i], sizeof kept[i]);
+  set(q, "low.count", count);
+  return sum;
+}
+
+/* No bound of the box holds the variable. */
+static bool is_free(Problem *q, Shape s, int i) {
+  double z = interp_at(q->interp, "low")[i], down = -interp_at(q->interp, "low.grad")[i];
+  return !s.box || !((z <= -.3 && down < 0) || (z >= .5 && down > 0));
+}
+
+/* <q->weight, dg/dz> at the current z with x's element changed by `offset`. */
+static double moved_gradient(Problem *q, int element, double offset) {
+  double kept[N], sum = 0, *grad = interp_at(q->interp, "low.grad");
+  double *x = &interp_at(q->interp, "top")[element], was = *x;
+  memcpy(kept, grad, sizeof kept);
+  *x += offset;
+  interp_call(q->interp, q->low->gradient);
+  for (int i = 0; i < N; i++) sum += q->weight[i] * grad[i];
+  *x = was;
+  memcpy(grad, kept, sizeof kept);
+  return sum;
+}
+
+static double rhs_size(Problem *q) {
+  double size = 0;
+  const double *rhs = interp_at(q->interp, "top.adjoint0.rhs");
+  for (int i = 0; i < N; i++) size = fmax(size, fabs(rhs[i]));
+  return size;
+}
+
+static void check_map(Problem *q, Shape s, int steps) {
+  const double *mu = interp_at(q->interp, "top.adjoint0.x");
+  for (int i = 0; i < N; i++) {
+    double want = -slope(q, moved_step, i, 1e-2);
+    if (!(fabs(mu[i] - want) <= 1e-9 * LR * rhs_size(q)))
+      fail_msg("%s, decay %g, clip %g, step %d: %g, not %g", s.optimizer, s.decay, s.clip, steps,
+               mu[i], want);
+  }
+}
+
+/* The gradient is df/dx + d/dx <m mu, dg/dz>, m = 0 where a bound holds and 1 elsewhere. */
+static void check_product(Problem *q, Shape s) {
+  double got[N];
+  const double *mu = interp_at(q->interp, "top.adjoint0.x"), *x = interp_at(q->interp, "top");
+  const double *rhs = interp_at(q->interp, "top.adjoint0.rhs");
+  memcpy(got, interp_at(q->interp, "top.grad"), sizeof got);
+  interp_call(q->interp, q->low->gradient);
+  int held = 0;
+  for (int i = 0; i < N; i++) {
+    bool open = is_free(q, s, i);
+    q->weight[i] = open ? mu[i] : 0;
+    if (!open) assert_true(rhs[i] == 0);
+    held += !open;
+  }
+  assert_true(s.box ? held > 0 && held < N : !held);
+  for (int i = 0; i < N; i++) {
+    double part = slope(q, moved_gradient, i, 1e-2);
+    assert_true(fabs(got[i] - x[i] - part) <= 1e-7 * LR * rhs_size(q));
+  }
+}
+
+static void check_sama(Shape s, int steps) {
+  Problem q = problem_new(s);
+  prepare(&q, s.optional);
+  set(&q, "top.via.low.radius", 1e-4);
+  if (!strncmp(s.optimizer, "adam", 4) && s.optional) set(&q, "low.optimizer.eps", .1);
+  for (int i = 0; i < steps; i++) step_low(&q);
+  if (s.restarts) set(&q, "low.started", steps / 2);
+  interp_run(q.interp, q.b.p->schedule);
+  if (!s.box) check_map(&q, s, steps);
+  check_product(&q, s);
+  finish(&q);
+}
+
+/* mu = -(dPhi/dgrad)' rhs, and the product of mu with the mixed derivatives. */
+static void sama_differentiates_the_update(void **state) {
+  (void)state;
+  const int steps[] = {1, 2, 20, 1000};
+  for (int o = 0; o < 4; o++)
+    for (int i = 0; i < 4; i++)
+      for (int v = 0; v < 4; v++) {
+        Shape s = {.method = "sama", .drift = true, .optimizer = optimizers[o]};
+        s.decay = v & 1 ? .2 : 0;
+        s.clip = v & 2 ? 1.5 : 0;
+        s.optional = (i + v) % 2;
+        s.restarts = i > 1 && v == 3;
+        check_sama(s, steps[i]);
+      }
+}
+
+/* Clipping couples the variables: mu is not 0 where a bound holds, but must not move them. */
+static void sama_in_a_box(void **state) {
+  (void)state;
+  for (int o = 0; o < 4; o++)
+    check_sama((Shape){.method = "sama", .box = true, .optimizer = optimizers[o], .clip = .1}, 1);
+}
+
+/* One step of sgd: z' = z - lr dg/dz, so mu = -lr df/dz, whether or not there was a step before. */
+static void sama_of_sgd_is_one_step(void **state) {
+  (void)state;
+  for (int steps = 0; steps < 2; steps++) {
+    Problem q = problem_new((Shape){.method = "sama", .optimizer = "sgd"});
+    prepare(&q, false);
+    for (int i = 0; i < steps; i++) step_low(&q);
+    interp_run(q.interp, q.b.p->schedule);
+    const double *z = interp_at(q.interp, "low"), *mu = interp_at(q.interp, "top.adjoint0.x");
+    for (int i = 0; i < N; i++) {
+      double d = z[i] - (-.5 + i * .3); /* f = sum d^3 + |x|^2 / 2 */
+      assert_float_equal(mu[i], -LR * 3 * d * d, 1e-15);
+    }
+    finish(&q);
+  }
+}
+
+/* Before the first step gradients and states are 0, where roots have no slope. */
+static void sama_without_a_gradient(void **state) {
+  (void)state;
+  for (int o = 0; o < 4; o++) {
+    Shape s = {.method = "sama", .optimizer = optimizers[o], .decay = .1, .clip = 1};
+    s.chain = o > 1;
+    Problem q = problem_new(s);
+    prepare(&q, o % 2);
+    interp_run(q.interp, q.b.p->schedule);
+    for (int i = 0; i < N; i++) {
+      assert_true(isfinite(interp_at(q.interp, "top.adjoint0.x")[i]));
+      assert_true(isfinite(interp_at(q.interp, "top.grad")[i]));
+    }
+    finish(&q);
+  }
+}
+
 static void lower_levels_must_not_depend(void **state) {
   (void)state;
   Build b = build_new("dependent");
@@ -218,6 +399,10 @@ int main(void) {
       cmocka_unit_test(fd_approaches_identity),
       cmocka_unit_test(nothing_to_move),
       cmocka_unit_test(second_derivatives_are_not_built),
+      cmocka_unit_test(sama_differentiates_the_update),
+      cmocka_unit_test(sama_in_a_box),
+      cmocka_unit_test(sama_of_sgd_is_one_step),
+      cmocka_unit_test(sama_without_a_gradient),
       cmocka_unit_test(lower_levels_must_not_depend),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

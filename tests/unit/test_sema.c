@@ -488,7 +488,8 @@ static const Wrong programs[] = {
     {"level third { var a : f32 = 0; optimizer = sgd(lr = 1); minimize (a - mean(fit.w))^2; }\n"
      "run main of tune {}\n",
      "E0322@4"},
-    {"level third { var a : f32 = 0; optimizer = sgd(); minimize a^2;\nargmin tune via sama();\n"
+    {"level third { var a : f32 = 0; optimizer = sgd(); minimize a^2;\nargmin tune via "
+     "unroll(steps = 3);\n"
      "argmin fit via cg(iter = 3);\nargmin fit via dense(); }\nrun main of third {}\n",
      "E0526@4 E0110@5 E0524@6 E0321@7"},
     {"", "E0330@1"},
