@@ -40,6 +40,19 @@ static Val view_random(Emit *e, const Node *n, const Pos *ix, int guard) {
                                  (unsigned long long)(uint32_t)n->attr.i[1], step.text, at));
 }
 
+static Val view_shuffle(Emit *e, const Node *n, const Pos *ix, int guard) {
+  Pos scalar = {0};
+  Val seed = emit_node(e, n->in[0], &scalar, guard), epoch = emit_node(e, n->in[1], &scalar, guard);
+  Val at = emit_node(e, n->in[2], ix, guard);
+  int depth = seed.depth > epoch.depth ? seed.depth : epoch.depth;
+  e->random = true;
+  return emit_local(e, DT_I32, depth > at.depth ? depth : at.depth,
+                    arena_printf(e->arena,
+                                 "mlo_shuffle((uint32_t)%s, %lluu, (uint32_t)%s, %lluu, %s)",
+                                 seed.text, (unsigned long long)(uint32_t)n->attr.i[1], epoch.text,
+                                 (unsigned long long)n->attr.i[0], at.text));
+}
+
 static Val view_cast(Emit *e, const Node *n, const Pos *ix, int guard) {
   Val x = emit_node(e, n->in[0], ix, guard);
   DType d = n->type.dtype;
@@ -182,7 +195,7 @@ static Val view_gather(Emit *e, const Node *n, const Pos *ix, int guard) {
 static ViewFn *const views[NOP] = {
     [OP_iota] = view_iota, [OP_random] = view_random, [OP_cast] = view_cast,
     [OP_pad] = view_pad,   [OP_concat] = view_concat, [OP_gather] = view_gather,
-    [OP_skew] = view_skew,
+    [OP_skew] = view_skew, [OP_shuffle] = view_shuffle,
 };
 
 Val emit_view(Emit *e, const Node *n, const Pos *ix, int guard) {

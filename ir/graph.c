@@ -139,6 +139,11 @@ Node *ir_random(Graph *g, Type type, int distribution, int64_t stream, Node *see
                  attr_list((int64_t[]){distribution, stream}, 2));
 }
 
+Node *ir_shuffle(Graph *g, int64_t n, int64_t stream, Node *seed, Node *epoch, Node *position) {
+  return ir_node(g, OP_shuffle, position->type, (Node *[]){seed, epoch, position}, 3,
+                 (Attr){.n = 2, .i = {n, stream}});
+}
+
 Node *ir_cast(Graph *g, Node *x, DType dtype) {
   if (x->type.dtype == dtype) return x;
   return node1(g, OP_cast, type_with(x->type, dtype), x, (Attr){0});

@@ -18,7 +18,8 @@ typedef enum Op {
    reduce_max, reverse (ascending), argmax, iota, concat (one). transpose: i[k] is the input axis
    that becomes output axis k. broadcast: i[k] is the output axis of input axis k, ascending. slice,
    pad: i[k] is the offset of the smaller tensor inside the larger along axis k. skew: i = {SKEW_*}.
-   matmul: i = {transpose a, b}. random: i = {RANDOM_*, stream}. */
+   matmul: i = {transpose a, b}. random: i = {RANDOM_*, stream}. shuffle: i = {n,
+   stream}. */
 typedef struct Attr {
   double value;    /* const */
   const char *sym; /* param: storage name */
@@ -80,6 +81,8 @@ Node *ir_num(Graph *g, const Node *like, double value); /* const of like's type 
 Node *ir_param(Graph *g, const char *storage, Type type);
 Node *ir_iota(Graph *g, Type type, int axis);
 Node *ir_random(Graph *g, Type type, int distribution, int64_t stream, Node *seed, Node *step);
+/* Where each position (i32, in 0..n-1) goes in a permutation that (seed, stream, epoch) choose. */
+Node *ir_shuffle(Graph *g, int64_t n, int64_t stream, Node *seed, Node *epoch, Node *position);
 Node *ir_cast(Graph *g, Node *x, DType dtype);
 Node *ir_broadcast(Graph *g, Node *x, Type shape,
                    const int64_t *axes);           /* dtype of x, shape of `shape` */

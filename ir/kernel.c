@@ -110,6 +110,9 @@ Index index_of_operand(const Node *n, int k, Index at) {
       follow(&r, t, i, at, k ? i : n->in[1]->type.rank + i - 1);
     return r;
   case OP_random: return r;
+  case OP_shuffle:
+    for (int i = 0; k == 2 && i < t.rank; i++) follow(&r, t, i, at, i);
+    return r;
   default:
     for (int i = 0; i < t.rank; i++) follow(&r, t, i, at, i);
     return r;

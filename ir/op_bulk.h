@@ -27,6 +27,8 @@
 #define jvp_iota NULL
 #define vjp_random NULL
 #define jvp_random NULL
+#define vjp_shuffle NULL
+#define jvp_shuffle NULL
 #define vjp_argmax NULL
 #define jvp_argmax NULL
 #define vjp_solve NULL

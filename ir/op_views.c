@@ -56,6 +56,16 @@ const char *infer_random(Arena *a, Node *const *in, int nin, const Attr *attr, T
   return dtype_is_float(type->dtype) ? NULL : "draws floats";
 }
 
+const char *infer_shuffle(Arena *a, Node *const *in, int nin, const Attr *attr, Type *type) {
+  (void)a, (void)nin;
+  for (int k = 0; k < 2; k++)
+    if (!type_eq(in[k]->type, type_scalar(DT_I32))) return "seed and epoch are i32 scalars";
+  if (in[2]->type.dtype != DT_I32) return "positions are i32";
+  if (attr->n != 2 || attr->i[0] < 1 || attr->i[0] > INT32_MAX) return "shuffles 1 to 2^31-1 rows";
+  *type = in[2]->type;
+  return NULL;
+}
+
 const char *infer_cast(Arena *a, Node *const *in, int nin, const Attr *attr, Type *type) {
   (void)a, (void)nin, (void)attr;
   *type = type_with(in[0]->type, type->dtype);

@@ -26,7 +26,8 @@ const char *text_attr_name(Op op) {
   case OP_pad: return "at";
   case OP_skew: return "by";
   case OP_matmul: return "transposed";
-  case OP_random: return "stream";
+  case OP_random:
+  case OP_shuffle: return "stream";
   case OP_iota:
   case OP_concat:
   case OP_argmax: return "axis";

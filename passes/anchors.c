@@ -11,7 +11,7 @@ int64_t node_flops(const Node *n) {
   if (info->flags & OPF_HEAVY) return HEAVY;
   if (info->emit == EMIT_MAP)
     return n->op == OP_stop ? 0 : n->op == OP_div || n->op == OP_recip ? 4 : 1;
-  if (n->op == OP_random) return 5 * HEAVY;
+  if (n->op == OP_random || n->op == OP_shuffle) return 5 * HEAVY;
   if (n->op == OP_gather || n->op == OP_pad || n->op == OP_concat) return 1;
   return info->emit == EMIT_REDUCE || info->emit == EMIT_SCATTER ? 1 : 0;
 }
@@ -31,7 +31,8 @@ static void count_uses(Choice *c) {
   for (int i = g->nnode - 1; i >= 0; i--) {
     Node *n = g->node[i];
     if (!c->s->reach[i]) continue;
-    int through = is_view(n) && n->op != OP_random && !c->unit[i] ? c->uses[i] : 1;
+    int through =
+        is_view(n) && n->op != OP_random && n->op != OP_shuffle && !c->unit[i] ? c->uses[i] : 1;
     for (int k = 0; k < n->nin; k++) {
       bool again = false;
       for (int j = 0; j < k; j++) again = again || n->in[j] == n->in[k];

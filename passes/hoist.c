@@ -58,7 +58,8 @@ static bool varies(const Program *p, const Sites *sites, const Node *param) {
 static bool is_dear(const Node *n) {
   Emission e = op_info(n->op)->emit;
   if (e == EMIT_MAP) return (op_info(n->op)->flags & OPF_HEAVY) != 0;
-  return e != EMIT_LEAF && (e != EMIT_INDEX || n->op == OP_gather || n->op == OP_random);
+  return e != EMIT_LEAF &&
+         (e != EMIT_INDEX || n->op == OP_gather || n->op == OP_random || n->op == OP_shuffle);
 }
 
 /* What splitting a function needs to know of each node, by id. */

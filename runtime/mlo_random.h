@@ -60,6 +60,46 @@ MLO_INLINE double mlo_uniform(uint32_t seed, uint32_t stream, uint64_t step, uin
   return mlo_unit(w.w0, w.w1);
 }
 
+/* Where `position` of 0..n-1 goes in the permutation that (seed, stream, epoch) choose: a Feistel
+   network over the bits of the next power of two, applied until the value falls below n (cycle
+   walking, Black and Rogaway 2002; fewer than two times on average). A round replaces one half of
+   the bits by its sum with a hash of the other half and the round's key, so the network is a
+   bijection whatever the hash; the keys are words of Philox. What is not in 0..n-1 stays. */
+MLO_INLINE uint32_t mlo_shuffle_hash(uint32_t x, uint32_t key) {
+  x = ((x + 1) * 0x9e3779b1u) ^ key;
+  x = (x ^ (x >> 16)) * 0x85ebca6bu;
+  x = (x ^ (x >> 13)) * 0xc2b2ae35u;
+  return x ^ (x >> 15);
+}
+
+MLO_INLINE int32_t mlo_shuffle(uint32_t seed, uint32_t stream, uint32_t epoch, uint32_t n,
+                                  int32_t position) {
+  uint32_t x = (uint32_t)position, high = 0, low = 0;
+  if (x >= n) return position;
+  while (((uint64_t)1 << (high + low)) < n) {
+    if (high < low)
+      high++;
+    else
+      low++;
+  }
+  const uint32_t high_mask = (uint32_t)(((uint64_t)1 << high) - 1);
+  const uint32_t low_mask = (uint32_t)(((uint64_t)1 << low) - 1);
+  const MloWords a = mlo_philox(seed, stream, epoch, 0), b = mlo_philox(seed, stream, epoch, 1);
+  do {
+    uint32_t l = x >> low, r = x & low_mask;
+    l ^= mlo_shuffle_hash(r, a.w0) & high_mask;
+    r ^= mlo_shuffle_hash(l, a.w1) & low_mask;
+    l ^= mlo_shuffle_hash(r, a.w2) & high_mask;
+    r ^= mlo_shuffle_hash(l, a.w3) & low_mask;
+    l ^= mlo_shuffle_hash(r, b.w0) & high_mask;
+    r ^= mlo_shuffle_hash(l, b.w1) & low_mask;
+    l ^= mlo_shuffle_hash(r, b.w2) & high_mask;
+    r ^= mlo_shuffle_hash(l, b.w3) & low_mask;
+    x = l << low | r;
+  } while (x >= n);
+  return (int32_t)x;
+}
+
 MLO_INLINE float mlo_normalf(uint32_t seed, uint32_t stream, uint64_t step, uint64_t element) {
   MloWords w = mlo_philox(seed, stream, step, element);
   return sqrtf(-2 * mlo_logf(mlo_unit32(w.w0))) * mlo_cosf(0x1.921fb6p+2f * mlo_unit32(w.w2));

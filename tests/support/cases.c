@@ -77,6 +77,16 @@ static Node *make_random(Arena *a, Case *c, int variant, DType real) {
        *step = param(a, c, type_scalar(DT_I32), 0, 9);
   return ir_random(c->graph, shape(real, 2, 5, 33, 0), variant, 12, seed, step);
 }
+static Node *make_shuffle(Arena *a, Case *c, int variant, DType real) {
+  (void)real;
+  static const int64_t rows[] = {1, 2, 3, 63, 64, 65, 1000, 2147483647};
+  if (variant >= 8) return NULL;
+  Node *seed = param(a, c, type_scalar(DT_I32), 0, 99),
+       *epoch = param(a, c, type_scalar(DT_I32), 0, 9);
+  Type t = variant & 1 ? shape(DT_I32, 1, 67, 0, 0) : shape(DT_I32, 2, 3, 33, 0);
+  double most = rows[variant] < 1000 ? (double)rows[variant] + 2 : 1000;
+  return ir_shuffle(c->graph, rows[variant], 5, seed, epoch, param(a, c, t, 0, most));
+}
 static Node *make_cast(Arena *a, Case *c, int variant, DType real) {
   DType to[] = {DT_F64, DT_F32, DT_I32, DT_BOOL};
   if (variant >= 6) return NULL;

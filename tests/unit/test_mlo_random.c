@@ -6,6 +6,8 @@
 #include "runtime/mlo_random.h"
 
 #include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
 
 static void test_known_answers(void **state) {
   (void)state;
@@ -86,11 +88,79 @@ static void test_independence(void **state) {
   assert_true(a != mlo_uniform(1, 2, 4, 4) && a != mlo_uniform(1, 2, 3, 5));
 }
 
+static bool is_permutation(uint32_t seed, uint32_t stream, uint32_t epoch, uint32_t n) {
+  uint8_t *seen = calloc(n, 1);
+  assert_non_null(seen);
+  bool ok = true;
+  for (uint32_t i = 0; i < n; i++) {
+    int32_t x = mlo_shuffle(seed, stream, epoch, n, (int32_t)i);
+    ok = ok && x >= 0 && (uint32_t)x < n && !seen[x];
+    if (ok) seen[x] = 1;
+  }
+  free(seen);
+  return ok;
+}
+
+static void test_shuffle_permutes(void **state) {
+  (void)state;
+  for (uint32_t n = 1; n < 300; n++)
+    for (uint32_t epoch = 0; epoch < 5; epoch++) assert_true(is_permutation(n, 3, epoch, n));
+  for (uint32_t k = 9; k < 18; k++)
+    for (uint32_t n = (1u << k) - 1; n <= (1u << k) + 1; n++)
+      assert_true(is_permutation(1, 2, 3, n));
+  assert_int_equal(mlo_shuffle(1, 2, 3, 10, 10), 10);
+  assert_int_equal(mlo_shuffle(1, 2, 3, 10, -1), -1);
+  int32_t last = mlo_shuffle(1, 2, 3, INT32_MAX, INT32_MAX - 1);
+  assert_true(last >= 0 && last < INT32_MAX);
+}
+
+/* How many of 1000 rows keep their place from one shuffle to another: about one. */
+static int fixed(uint32_t seed, uint32_t stream, uint32_t epoch) {
+  int n = 0;
+  for (int32_t i = 0; i < 1000; i++)
+    n += mlo_shuffle(7, 1, 0, 1000, i) == mlo_shuffle(seed, stream, epoch, 1000, i);
+  return n;
+}
+
+static void test_shuffle_differs(void **state) {
+  (void)state;
+  assert_int_equal(fixed(7, 1, 0), 1000);
+  assert_true(fixed(8, 1, 0) < 10 && fixed(7, 2, 0) < 10 && fixed(7, 1, 1) < 10);
+}
+
+/* Where a row goes and where its neighbour goes are spread evenly: chi squared over 10 x 10 cells
+   with 99 degrees of freedom has mean 99 and standard deviation 14; and every order of three rows
+   comes up about equally often. */
+static void test_shuffle_is_even(void **state) {
+  (void)state;
+  enum { N = 1000, EPOCHS = 200 };
+  int cell[100] = {0}, order[27] = {0};
+  for (uint32_t e = 0; e < EPOCHS; e++)
+    for (int32_t i = 0; i + 1 < N; i += 2) {
+      int32_t a = mlo_shuffle(5, 9, e, N, i), b = mlo_shuffle(5, 9, e, N, i + 1);
+      cell[a / 100 * 10 + b / 100]++;
+    }
+  double expected = EPOCHS * N / 200.0, chi = 0;
+  for (int i = 0; i < 100; i++) chi += (cell[i] - expected) * (cell[i] - expected) / expected;
+  assert_true(chi > 30 && chi < 190);
+  for (uint32_t e = 0; e < 6000; e++)
+    order[mlo_shuffle(5, 9, e, 3, 0) * 9 + mlo_shuffle(5, 9, e, 3, 1) * 3 +
+          mlo_shuffle(5, 9, e, 3, 2)]++;
+  int found = 0;
+  for (int i = 0; i < 27; i++) {
+    if (!order[i]) continue;
+    found++;
+    assert_true(order[i] > 800 && order[i] < 1200);
+  }
+  assert_int_equal(found, 6);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_known_answers), cmocka_unit_test(test_like_random123),
-      cmocka_unit_test(test_open_interval), cmocka_unit_test(test_moments),
-      cmocka_unit_test(test_independence),
+      cmocka_unit_test(test_known_answers),   cmocka_unit_test(test_like_random123),
+      cmocka_unit_test(test_open_interval),   cmocka_unit_test(test_moments),
+      cmocka_unit_test(test_independence),    cmocka_unit_test(test_shuffle_permutes),
+      cmocka_unit_test(test_shuffle_differs), cmocka_unit_test(test_shuffle_is_even),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

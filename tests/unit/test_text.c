@@ -40,7 +40,7 @@ static Node *leaf(Build *b, Graph *g, DType d, int rank) {
 static DType operand_type(Op op, int k) {
   if ((op == OP_gather && k == 1) || ((op == OP_scatter_add || op == OP_scatter_max) && k == 0))
     return DT_I32;
-  if (op == OP_random) return DT_I32;
+  if (op == OP_random || op == OP_shuffle) return DT_I32;
   if (op == OP_select) return k ? DT_F32 : DT_BOOL;
   return op == OP_not || op == OP_and || op == OP_or ? DT_BOOL : DT_F32;
 }
@@ -54,6 +54,7 @@ static Attr attribute(Op op) {
   case OP_skew: return (Attr){.n = 6, .i = {0, 1, 2, -1, 3, 1}};
   case OP_matmul: return (Attr){.n = 2, .i = {1, 0}};
   case OP_random: return (Attr){.n = 2, .i = {RANDOM_NORMAL, 7}};
+  case OP_shuffle: return (Attr){.n = 2, .i = {12, 7}};
   case OP_sum:
   case OP_reduce_max:
   case OP_reverse: return (Attr){.n = 2, .i = {0, 1}};
@@ -86,7 +87,8 @@ static void every_operation(void **state) {
     for (int k = 0; k < nin; k++) {
       DType d = operand_type((Op)op, k);
       bool index = d == DT_I32 && op != OP_random;
-      in[k] = leaf(&b, f->graph, d, op == OP_random ? 0 : index ? 1 : 2);
+      bool scalar = op == OP_random || (op == OP_shuffle && k < 2);
+      in[k] = leaf(&b, f->graph, d, scalar ? 0 : index ? 1 : 2);
     }
     Attr attr = attribute((Op)op);
     if (op == OP_const) attr.value = (float)(1.0 / 3);
