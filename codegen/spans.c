@@ -50,11 +50,12 @@ const char *cg_source_lines(Arena *a, const Lines *source, const Kernel *k) {
 }
 
 const char *cg_role_name(Role r) {
-  static const char *const names[NROLE] = {
-      [ROLE_INIT] = "init",         [ROLE_OBJECTIVE] = "objective", [ROLE_METRIC] = "metric",
-      [ROLE_GRADIENT] = "gradient", [ROLE_UPDATE] = "update",       [ROLE_ADJOINT] = "adjoint",
-      [ROLE_HVP] = "hvp",           [ROLE_SOLVE] = "solve",         [ROLE_HOIST] = "hoist",
-      [ROLE_CHECK] = "check"};
+  static const char *const names[NROLE] = {[ROLE_INIT] = "init",     [ROLE_OBJECTIVE] = "objective",
+                                           [ROLE_METRIC] = "metric", [ROLE_GRADIENT] = "gradient",
+                                           [ROLE_UPDATE] = "update", [ROLE_ADJOINT] = "adjoint",
+                                           [ROLE_HVP] = "hvp",       [ROLE_SOLVE] = "solve",
+                                           [ROLE_HOIST] = "hoist",   [ROLE_CHECK] = "check",
+                                           [ROLE_DRAW] = "draw"};
   return names[r];
 }
 

@@ -32,7 +32,7 @@ typedef struct Call {
    not given. */
 struct Builtin {
   const char *name, *signature, *doc;
-  Value (*fn)(Ops *o, Call *c);
+  Value (*fn)(Ops *o, Call *c); /* NULL: its argument is no value but a source (sema_rows.c) */
 };
 
 const Builtin *builtin_find(const char *name); /* NULL if there is none */

@@ -1,6 +1,7 @@
 /* Built-ins that read and write by index: gathers, scatters, segments, one-hot codes. Indices
    from data must be declared to fit; computed ones may miss, and then read NaN or write nothing. */
 #include <math.h>
+#include <string.h>
 
 #include "frontend/builtins.h"
 
@@ -15,6 +16,7 @@ bool v_may_index(Ops *o, Value index, SDim size) {
   else
     d = ops_error(o, index.span.hi ? index.span : o->at, "E0216",
                   "`%s` is used as an index, but not checked to be one", index.field);
+  if (strchr(index.field, '(')) return false;
   diag_help(o->diags, d,
             "declare the field `in range(0, %s)`: it is then checked before the first step",
             size.text);
@@ -162,6 +164,9 @@ static const Builtin row[] = {
      fn_segment_softmax},
     {"one_hot", "one_hot(index, n)", "1 at the index and 0 elsewhere, along a new last axis",
      fn_one_hot},
+    {"index", "index(source)",
+     "the numbers of the rows of a source, or of a part, that are at hand", NULL},
+    {"batch", "batch(source)", "how many rows that is, as a size", NULL},
 };
 
 const BuiltinList builtins_index = {row, sizeof row / sizeof *row};

@@ -50,13 +50,31 @@ static uint64_t hash_text(const char *s) {
 }
 
 SDim dim_int(Arena *a, int64_t value) {
-  return (SDim){reduce((uint64_t)value), value, arena_printf(a, "%lld", (long long)value)};
+  const char *text = arena_printf(a, "%lld", (long long)value);
+  return (SDim){.key = reduce((uint64_t)value), .value = value, .text = text};
 }
 
-SDim dim_named(const char *name, int64_t value) { return (SDim){hash_text(name), value, name}; }
+SDim dim_named(const char *name, int64_t value) {
+  return (SDim){.key = hash_text(name), .value = value, .text = name};
+}
 
 SDim dim_fresh(const char *text, uint64_t number) {
-  return (SDim){scatter(scatter(number) ^ hash_text(text)), DIM_UNKNOWN, text};
+  uint64_t key = scatter(scatter(number) ^ hash_text(text));
+  return (SDim){.key = key, .value = DIM_UNKNOWN, .text = text};
+}
+
+SDim dim_chunk(SDim batch, int64_t size, int64_t whole) {
+  batch.value = size;
+  batch.chunk = true;
+  batch.whole = whole;
+  return batch;
+}
+
+int64_t dim_whole(SDim x) { return x.chunk ? x.whole : x.value; }
+
+static SDim all_rows(SDim x) {
+  x.value = dim_whole(x);
+  return x;
 }
 
 bool dim_eq(SDim x, SDim y) { return x.key == y.key; }
@@ -77,9 +95,13 @@ static const char *operand(Arena *a, const char *text, bool tight) {
 static const int64_t most = (int64_t)1 << 61;
 enum { LONGEST_TEXT = 80 };
 
-static SDim compose(Arena *a, uint64_t key, int64_t value, const char *fmt_op, SDim x, SDim y) {
-  SDim r = {key, value, NULL};
-  if (dim_is_int(r)) return dim_int(a, value);
+/* The values of x op y, by which of the operands' values it is asked. */
+typedef int64_t ValueOf(SDim x, SDim y);
+
+static SDim compose(Arena *a, uint64_t key, ValueOf *value, const char *fmt_op, SDim x, SDim y) {
+  SDim r = {key, value(x, y), NULL, x.chunk || y.chunk, 0};
+  if (r.chunk) r.whole = value(all_rows(x), all_rows(y));
+  if (dim_is_int(r)) return dim_int(a, r.value);
   bool sum = fmt_op[0] == '+' || fmt_op[0] == '-';
   if (sum)
     r.text = arena_printf(a, "%s %s %s", x.text, fmt_op, operand(a, y.text, fmt_op[0] == '-'));
@@ -90,54 +112,62 @@ static SDim compose(Arena *a, uint64_t key, int64_t value, const char *fmt_op, S
   return r;
 }
 
-static int64_t product(int64_t x, int64_t y) {
+static bool known(SDim x, SDim y) { return x.value >= 0 && y.value >= 0; }
+
+static int64_t product(SDim x, SDim y) {
   int64_t r;
-  return __builtin_mul_overflow(x, y, &r) || r > most ? most : r;
+  if (!known(x, y)) return DIM_UNKNOWN;
+  return __builtin_mul_overflow(x.value, y.value, &r) || r > most ? most : r;
 }
 
-static int64_t sum(int64_t x, int64_t y) { return x > most - y ? most : x + y; }
+static int64_t sum(SDim x, SDim y) {
+  if (!known(x, y)) return DIM_UNKNOWN;
+  return x.value > most - y.value ? most : x.value + y.value;
+}
 
-static bool known(SDim x, SDim y) { return x.value >= 0 && y.value >= 0; }
+static int64_t difference(SDim x, SDim y) {
+  return known(x, y) && x.value >= y.value ? x.value - y.value : DIM_UNKNOWN;
+}
+
+static int64_t quotient(SDim x, SDim y) {
+  return known(x, y) && y.value ? x.value / y.value : DIM_UNKNOWN;
+}
+
+static int64_t rest(SDim x, SDim y) {
+  return known(x, y) && y.value ? x.value % y.value : DIM_UNKNOWN;
+}
 
 SDim dim_add(Arena *a, SDim x, SDim y) {
   if (dim_is(x, 0)) return y;
   if (dim_is(y, 0)) return x;
-  return compose(a, field_add(x.key, y.key), known(x, y) ? sum(x.value, y.value) : DIM_UNKNOWN, "+",
-                 x, y);
+  return compose(a, field_add(x.key, y.key), sum, "+", x, y);
 }
 
 SDim dim_sub(Arena *a, SDim x, SDim y) {
   if (dim_is(y, 0)) return x;
   if (dim_eq(x, y)) return dim_int(a, 0);
-  int64_t v = known(x, y) && x.value >= y.value ? x.value - y.value : DIM_UNKNOWN;
-  return compose(a, field_sub(x.key, y.key), v, "-", x, y);
+  return compose(a, field_sub(x.key, y.key), difference, "-", x, y);
 }
 
 SDim dim_mul(Arena *a, SDim x, SDim y) {
   if (dim_is(x, 1)) return y;
   if (dim_is(y, 1)) return x;
-  return compose(a, field_mul(x.key, y.key), known(x, y) ? product(x.value, y.value) : DIM_UNKNOWN,
-                 "*", x, y);
+  return compose(a, field_mul(x.key, y.key), product, "*", x, y);
 }
 
 SDim dim_div(Arena *a, SDim x, SDim y, bool *exact) {
   *exact = !known(x, y) || (y.value != 0 && x.value % y.value == 0);
   if (dim_is(y, 1) || !*exact) return x;
   if (dim_eq(x, y)) return dim_int(a, 1);
-  int64_t v = known(x, y) ? x.value / y.value : DIM_UNKNOWN;
-  return compose(a, field_mul(x.key, field_inverse(y.key)), v, "/", x, y);
+  return compose(a, field_mul(x.key, field_inverse(y.key)), quotient, "/", x, y);
 }
 
-static SDim opaque(Arena *a, SDim x, SDim y, const char *op, uint64_t salt, int64_t value) {
-  if (dim_is_int(x) && dim_is_int(y)) return dim_int(a, value);
+static SDim opaque(Arena *a, SDim x, SDim y, const char *op, uint64_t salt, ValueOf *value) {
+  if (dim_is_int(x) && dim_is_int(y)) return dim_int(a, value(x, y));
   uint64_t key = scatter(field_mul(x.key, salt) ^ scatter(y.key + salt));
-  return compose(a, key, known(x, y) ? value : DIM_UNKNOWN, op, x, y);
+  return compose(a, key, value, op, x, y);
 }
 
-SDim dim_intdiv(Arena *a, SDim x, SDim y) {
-  return opaque(a, x, y, " div ", 3, known(x, y) && y.value ? x.value / y.value : DIM_UNKNOWN);
-}
+SDim dim_intdiv(Arena *a, SDim x, SDim y) { return opaque(a, x, y, " div ", 3, quotient); }
 
-SDim dim_mod(Arena *a, SDim x, SDim y) {
-  return opaque(a, x, y, " mod ", 5, known(x, y) && y.value ? x.value % y.value : DIM_UNKNOWN);
-}
+SDim dim_mod(Arena *a, SDim x, SDim y) { return opaque(a, x, y, " mod ", 5, rest); }

@@ -14,13 +14,20 @@ typedef struct SDim {
   uint64_t key;
   int64_t value;    /* -1: not known yet */
   const char *text; /* for messages: "2*D" */
+  /* In a metric over all rows of a source, which is computed batch by batch: the size is made of
+     the size of a batch, and would be `whole` if all rows were one batch. As a number it counts
+     as that. */
+  bool chunk;
+  int64_t whole;
 } SDim;
 
 enum { DIM_UNKNOWN = -1 };
 
-SDim dim_int(Arena *a, int64_t value);             /* value >= 0 */
-SDim dim_named(const char *name, int64_t value);   /* bound by data (or unbound: -1) */
-SDim dim_fresh(const char *text, uint64_t number); /* unlike any other; value unknown */
+SDim dim_int(Arena *a, int64_t value);                   /* value >= 0 */
+SDim dim_named(const char *name, int64_t value);         /* bound by data (or unbound: -1) */
+SDim dim_fresh(const char *text, uint64_t number);       /* unlike any other; value unknown */
+SDim dim_chunk(SDim batch, int64_t size, int64_t whole); /* of one part of all rows */
+int64_t dim_whole(SDim x);
 SDim dim_add(Arena *a, SDim x, SDim y);
 SDim dim_sub(Arena *a, SDim x, SDim y);
 SDim dim_mul(Arena *a, SDim x, SDim y);

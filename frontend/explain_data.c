@@ -28,5 +28,22 @@ const Explanation explain_data[] = {
      "A dim gets its value from the program (`dim K = 10;`), from `--set K=10`, or\n"
      "from a data field that has it in its type.\n",
      "dim K;\n", "dim K = 10;\n"},
+    {"E0420", "a batch that cannot be drawn",
+     "A batch has at least one row, and at most as many as its source, or as the smallest\n"
+     "part of its split. `shuffle` orders the rows of batches anew in every epoch, so it needs\n"
+     "`batch`: without it a level reads all rows at once, and their order says nothing.\n",
+     "data d { file = \"d.npz\"; x : f32[3]; batch = 4; }\n",
+     "data d { file = \"d.npz\"; x : f32[3]; batch = 2; shuffle = true; }\n"},
+    {"E0421", "which size counts rows is not known",
+     "Batches are made of rows. The first size of the first field counts them, or the one\n"
+     "that `rows = N;` names; fields that do not have it are read whole.\n",
+     "dim N = 5;\n"
+     "data d { file = \"d.npz\"; scale : f32; x : f32[N]; batch = 2; }\n",
+     "dim N = 5;\n"
+     "data d { file = \"d.npz\"; scale : f32; x : f32[N]; batch = 2; rows = N; }\n"},
+    {"E0423", "a data source is needed here",
+     "`index(train)`, `batch(train)` and `metric acc on train = ..` take the name of a data\n"
+     "source, or of a part of its split: `train.tr`.\n",
+     NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

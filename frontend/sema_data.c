@@ -70,14 +70,20 @@ static void add_field(Sema *s, Symbol *y, AstItem *it) {
   }
   SField f = {
       .name = it->name, .item = it, .storage = arena_printf(s->arena, "%s.%s", y->name, it->name)};
+  f.row_axis = -1;
   VEC_PUSH(s->arena, d->field, d->nfield, d->cap, f);
 }
 
 static void read_setting(Sema *s, SData *d, AstItem *it) {
-  static const char *const known[] = {"file"};
-  static const char *const later[] = {"batch", "shuffle", "partial", "split", "rows"};
-  if (strcmp(it->name, "file")) {
-    setting_unknown(s, it, "a data source", known, 1, later, 5);
+  static const char *const known[] = {"file", "batch", "shuffle", "partial", "rows", "split"};
+  const AstExpr **slot[] = {NULL, &d->batch, &d->shuffle, &d->partial, &d->row_name, &d->split};
+  int i = 0;
+  while (i < 6 && strcmp(it->name, known[i])) i++;
+  if (i == 6) {
+    setting_unknown(s, it, "a data source", known, 6, NULL, 0);
+  } else if (i > 0) {
+    if (*slot[i]) diag_error(s->diags, it->name_span, "E0524", "`%s` is given twice", it->name);
+    *slot[i] = it->value;
   } else if (d->file) {
     diag_error(s->diags, it->name_span, "E0524", "`file` is given twice");
   } else if (it->value->kind != EX_STRING) {
@@ -267,5 +273,7 @@ void sema_data(Sema *s) {
       f->bad = !f->item->type || !sema_type(s, f->item->type, &f->type) || !read_constraint(s, f);
       if (!f->bad) check_field(s, d, f);
     }
+  for (int i = 0; i < s->nsymbol; i++)
+    if (s->symbol[i]->kind == SYM_DATA) sema_rows(s, s->symbol[i]);
   check_bound(s);
 }

@@ -14,7 +14,7 @@ static void need(Sema *s, const char *storage) {
   const char *owner = dot ? arena_strndup(s->arena, storage, (size_t)(dot - storage)) : storage;
   Symbol *y = scope_find(s, owner);
   if (!y) return;
-  if (y->kind == SYM_LEVEL && !strcmp(dot, ".count")) y->level->counted = true;
+  if (y->kind == SYM_LEVEL && !strcmp(dot, ".draws")) y->level->drawn = true;
   if (y->kind == SYM_LEVEL && !y->level->reached && !y->needed) {
     Diag *d = diag_error(s->diags, s->run->item->on->span, "E0332",
                          "this run reads `%s`, but does not reach `%s`", storage, y->name);
@@ -96,6 +96,8 @@ static void emit_source(Sema *s, Program *p, Symbol *y) {
     src->field[src->nfield] = st;
     src->array[src->nfield++] = f->name;
   }
+  if (d->batch) src->batch = d->all.batch.value;
+  src->shuffled = d->shuffled;
   VEC_PUSH(s->arena, p->source, p->nsource, p->source_cap, src);
 }
 
@@ -173,8 +175,8 @@ static void emit_level_storages(Sema *s, Program *p, SLevel *l) {
   ir->setting = settings(s, p, l->setting, l->optimizer->nsetting,
                          arena_printf(s->arena, "%s.optimizer.", l->name));
   ir->steps = *settings(s, p, &l->steps, 1, arena_printf(s->arena, "%s.", l->name));
-  if (l->counted)
-    ir->count = program_storage(p, ST_COUNTER, type_scalar(DT_I32), "%s.count", l->name);
+  if (l->drawn)
+    ir->draws = program_storage(p, ST_COUNTER, type_scalar(DT_I32), "%s.draws", l->name);
   if (l->fresh)
     ir->restarts = program_storage(p, ST_COUNTER, type_scalar(DT_I32), "%s.restarts", l->name);
 }
@@ -250,6 +252,11 @@ static void emit_functions(Sema *s, Program *p, SLevel *l) {
   ir->objective->graph = l->graph;
   func_result(p, ir->objective, l->objective, ir->loss, NULL);
   func_compact(p, ir->objective);
+  if (!ir->draws) return;
+  ir->draw = program_func(p, ROLE_DRAW, "%s.draw", l->name);
+  Node *draws = storage_read(ir->draw->graph, ir->draws);
+  Node *one = ir_num(ir->draw->graph, draws, 1);
+  func_result(p, ir->draw, ir_add(ir->draw->graph, draws, one), ir->draws, NULL);
 }
 
 static void emit_metrics(Sema *s, Program *p, SLevel *l) {

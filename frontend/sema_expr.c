@@ -150,7 +150,7 @@ static Value name_value(Sema *s, const AstExpr *e) {
 
 /* ---- fields */
 
-static Value data_field_value(Sema *s, const AstExpr *e, Symbol *y) {
+static Value data_field_value(Sema *s, const AstExpr *e, Symbol *y, const SRows *rows) {
   if (s->env.pure) {
     Diag *d = ops_error(&s->ops, e->span, "E0107", "data cannot be read in %s",
                         s->env.place ? s->env.place : "a fn");
@@ -173,7 +173,8 @@ static Value data_field_value(Sema *s, const AstExpr *e, Symbol *y) {
   if (f->type.dtype == DT_I32) v.field = f->storage;
   v.ranged = f->check == CHECK_RANGE && f->index;
   v.limit = f->limit;
-  return v;
+  s->ops.g->span = e->span;
+  return rows_of_field(s, y, rows, f, v);
 }
 
 /* Whether the level at hand stands above or below the other, or is it. */
@@ -261,10 +262,13 @@ static Value field_value(Sema *s, const AstExpr *e) {
     Symbol *y = scope_find(s, a->text);
     if (y && (y->kind == SYM_DATA || y->kind == SYM_LEVEL)) {
       y->used = true;
-      if (y->kind == SYM_DATA) return data_field_value(s, e, y);
+      if (y->kind == SYM_DATA) return data_field_value(s, e, y, &y->data->all);
       return y->level ? level_field_value(s, e, y) : value_bad();
     }
   }
+  Symbol *source;
+  const SRows *rows = a->kind == EX_FIELD ? rows_find(s, a, &source, true) : NULL;
+  if (rows) return data_field_value(s, e, source, rows);
   bool found;
   Value part = sema_part(s, e, &found);
   if (found) return part;
@@ -346,8 +350,7 @@ static Value call_builtin(Sema *s, const Builtin *b, const AstExpr *e) {
 
 /* Functions of the language that this version lacks. */
 static bool is_planned(const char *name) {
-  static const char *const list[] = {"index",   "batch", "copy",     "sort",
-                                     "argsort", "top_k", "batchnorm"};
+  static const char *const list[] = {"copy", "sort", "argsort", "top_k", "batchnorm"};
   for (size_t i = 0; i < sizeof list / sizeof *list; i++)
     if (!strcmp(list[i], name)) return true;
   return false;
@@ -377,7 +380,8 @@ Value sema_call(Sema *s, const AstExpr *e) {
   if (y) y->used = true;
   if (y && y->kind == SYM_FN) return sema_call_fn(s, y, e);
   const Builtin *b = builtin_find(f->text);
-  if ((!y || y->twice || y->kind == SYM_MODULE) && b) return call_builtin(s, b, e);
+  if ((!y || y->twice || y->kind == SYM_MODULE) && b)
+    return b->fn ? call_builtin(s, b, e) : rows_call(s, e);
   if (y && y->twice) return value_bad();
   if (!y && is_planned(f->text))
     return no_value(s, f, "E0110", arena_printf(s->arena, "`%s` is not offered", f->text));

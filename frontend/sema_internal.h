@@ -94,6 +94,14 @@ Symbol *library_find(Sema *s, const char *name);
 /* declarations */
 void sema_data(Sema *s);                        /* sema_data.c */
 SField *data_field(SData *d, const char *name); /* NULL if there is none */
+/* Rows of sources: sema_rows.c. */
+void sema_rows(Sema *s, Symbol *data); /* batches, shuffling, splits; after the fields' types */
+/* A source `train` or a part `train.tr`; NULL if it is neither, which is said unless `quiet`. */
+SRows *rows_find(Sema *s, const AstExpr *e, Symbol **data, bool quiet);
+bool rows_batch(Sema *s, const AstExpr *call, SDim *out); /* batch(train) as a size */
+Value rows_call(Sema *s, const AstExpr *call);            /* index(train), batch(train) */
+/* A field's value for the rows at hand, from that of all rows. */
+Value rows_of_field(Sema *s, Symbol *data, const SRows *r, const SField *f, Value all);
 void sema_levels(Sema *s);                 /* sema_level.c: what levels declare, and their order */
 void sema_lower_level(Sema *s, SLevel *l); /* sema_lower.c: their expressions */
 Value sema_let(Sema *s, SLevel *l, SLet *let);

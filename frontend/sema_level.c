@@ -21,7 +21,7 @@ static bool reserved(const char *name) {
   static const char *const list[] = {"loss",  "optimizer", "steps",     "count",    "via",
                                      "init",  "grad",      "objective", "gradient", "update",
                                      "state", "adjoint",   "restart",   "restarts", "started",
-                                     "begin", "advance",   "copy"};
+                                     "begin", "advance",   "copy",      "draw",     "draws"};
   for (size_t i = 0; i < sizeof list / sizeof *list; i++)
     if (!strcmp(name, list[i])) return true;
   return false;

@@ -9,7 +9,7 @@ static void enter(Sema *s, SLevel *l, Graph *g) {
   s->env = (Env){.level = l};
   s->ops.g = g;
   s->ops.call = (Span){0, 0};
-  s->ops.counter = arena_printf(s->arena, "%s.count", l->name);
+  s->ops.counter = arena_printf(s->arena, "%s.draws", l->name);
   s->ops.counted = false;
   s->ops.train = false;
 }

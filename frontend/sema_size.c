@@ -98,6 +98,9 @@ bool sema_size(Sema *s, const AstExpr *e, SDim *out) {
   case EX_INT: *out = dim_int(s->arena, e->integer); return checked(s, e, out);
   case EX_NAME: return size_name(s, e, out);
   case EX_BINARY: return size_binary(s, e, out);
+  case EX_CALL:
+    if (e->a->kind == EX_NAME && !strcmp(e->a->text, "batch")) return rows_batch(s, e, out);
+    return size_error(s, e, "E0222", "this is not a size");
   default: return size_error(s, e, "E0222", "this is not a size");
   }
 }

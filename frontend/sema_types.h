@@ -27,13 +27,40 @@ typedef struct SField {       /* a field of a data source */
   double lo, hi;
   SDim limit;            /* CHECK_RANGE: its upper end */
   bool bad, used, index; /* index: checked to be a position, limit the size that it fits */
+  int row_axis;          /* which axis counts the source's rows; -1: none */
 } SField;
+
+/* Rows that levels draw from: those of a source, or of one part of its split. */
+typedef struct SRows {
+  const char *name;  /* "train", "train.tr" */
+  const char *index; /* storage of a part's row numbers: "train.tr.rows"; NULL: all rows */
+  SDim rows, batch;  /* how many there are; how many are read at once */
+  int number;        /* among all of the program */
+} SRows;
+
+typedef struct SPart { /* of a split */
+  const char *name;
+  Span span;
+  double share;
+  SRows rows;
+} SPart;
 
 typedef struct SData {
   const char *file, *path; /* as written; where it is */
   Span file_span;
   SField *field;
   int nfield, cap;
+  /* settings as written; NULL: not given */
+  const AstExpr *batch, *shuffle, *partial, *row_name, *split;
+  SDim row;      /* the size that counts rows */
+  bool has_rows; /* and which fields have it is known */
+  bool bad_rows; /* an error has been said about batches, rows or the split */
+  bool shuffled;
+  SRows all;
+  SPart *part;
+  int npart, part_cap;
+  const SField *by; /* split: every value of this field is divided alike; NULL: none */
+  int64_t split_seed;
   SemaArray *array;
   int narray;
   SemaProbe probe;
@@ -141,8 +168,9 @@ struct SLevel {
   SSetting setting[MAX_SETTINGS], steps;
   bool *below; /* by number: this level stands above that one */
   Progress visit;
-  bool reached, counted; /* counted: something reads its step counter */
-  AstItem *fresh;        /* restart = fresh */
+  bool reached, drawn; /* drawn: something reads its counter of draws */
+  int64_t *stream;     /* of shuffles, by SRows.number; 0: none yet */
+  AstItem *fresh;      /* restart = fresh */
   Graph *init, *graph;
   Node *objective;
   Level *ir;
@@ -208,6 +236,7 @@ typedef struct Sema {
   Env env;
   Symbol *run;
   SLevel *top;
+  int nrows; /* SRows so far */
   int64_t seed, report_every, stream, checkpoint_every, checkpoint_keep;
   bool csv;
   int depth, ncall; /* of expressions inside of fns inside of ...; of fns evaluated */

@@ -72,7 +72,7 @@ Value value_int(Ops *o, int64_t x) {
 Value value_size(Ops *o, SDim d) {
   (void)o;
   return (Value){.lit = LIT_INT,
-                 .num = d.value >= 0 ? (double)d.value : NAN,
+                 .num = dim_whole(d) >= 0 ? (double)dim_whole(d) : NAN,
                  .sized = true,
                  .size = d,
                  .type = stype_scalar(DT_I32)};

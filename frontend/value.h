@@ -24,7 +24,7 @@ typedef struct Value {
   bool soft;         /* a const: its float type adapts */
   SType type;        /* scalar for literals */
   Node *node;        /* NULL for literals */
-  const char *field; /* i32 data seen through views only: "train.y" */
+  const char *field; /* i32 data seen through views only: "train.y"; "index(train)" */
   bool ranged;       /* field was declared `in range(0, limit)` */
   SDim limit;
   Span span;
@@ -40,7 +40,7 @@ typedef struct Ops {
   const char *what; /* its name in messages: "`@`" */
   Span call;        /* call of a fn from outside of it (hi > lo: say so in errors) */
   const char *callee;
-  const char *counter; /* "fit.count": step counter for random numbers; NULL: none here */
+  const char *counter; /* "fit.draws": counts draws of random numbers; NULL: none here */
   bool counted;        /* the counter was used */
   int64_t *stream;     /* next stream of random numbers */
   bool train;          /* the objective of the level that owns what is called is being lowered */

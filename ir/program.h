@@ -59,6 +59,7 @@ typedef enum Role {
   ROLE_SOLVE,
   ROLE_HOIST,
   ROLE_CHECK,
+  ROLE_DRAW,
   NROLE
 } Role;
 
@@ -139,6 +140,10 @@ struct Level {
      before the first step after a start, while the bool scalar `begin` is true. */
   Func *advance, *copy;
   Storage *begin;
+  /* draws: how many batches and random numbers the level has drawn; NULL: it reads none. draw is
+     one more; NULL with draws: the numbers stay as they are (check_grad). */
+  Storage *draws;
+  Func *draw;
   Func *gradient, *update;
   System **system; /* in the order in which they are solved */
   int nsystem;
@@ -177,6 +182,8 @@ typedef struct Source {
   Storage **field; /* "train.x": array x of the file */
   const char **array;
   int nfield;
+  int64_t batch; /* rows of a batch, 0: not batched */
+  bool shuffled;
 } Source;
 
 typedef struct Run {

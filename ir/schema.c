@@ -185,14 +185,15 @@ static const MethodInfo methods[] = {
     {"cg", "conjugate gradients on one level's Hessian", METHOD_SOLVE, true, COUNT(cg_settings),
      .setting = cg_settings},
     {"neumann", "sweeps mu -= alpha dLag/du from 0: the Neumann series of the inverse",
-     METHOD_SOLVE, false, COUNT(neumann_settings), .setting = neumann_settings},
+     METHOD_SOLVE, false, COUNT(neumann_settings), neumann_settings, .draw = DRAW_EACH_TERM},
     {"identity", "a multiple of the identity for the inverse Hessian", METHOD_SOLVE, false,
-     COUNT(identity_settings), identity_settings, .unapplied = true},
+     COUNT(identity_settings), identity_settings, .unapplied = true, .draw = DRAW_REPLAY},
     {"fd", "as identity, with central differences of gradients for products", METHOD_SOLVE, true,
-     COUNT(fd_settings), fd_settings, .differences = true, .unapplied = true},
+     COUNT(fd_settings), fd_settings, .differences = true, .unapplied = true,
+     .draw = DRAW_REPLAY},
     {"sama", "as fd, with the derivative of the lower level's update for the inverse Hessian",
      METHOD_SOLVE, true, COUNT(sama_settings), sama_settings, .differences = true,
-     .unapplied = true},
+     .unapplied = true, .draw = DRAW_REPLAY},
 };
 
 const SettingInfo steps_info = {

@@ -29,6 +29,10 @@ typedef struct OptimizerInfo {
                   Node *step, Node **next);
 } OptimizerInfo;
 
+/* Which batches and random numbers the equations of lower levels see in a hypergradient: new ones,
+   the same in all products; new ones for every term; or those of the levels' last updates. */
+typedef enum MethodDraw { DRAW_FRESH, DRAW_EACH_TERM, DRAW_REPLAY } MethodDraw;
+
 typedef enum MethodKind { METHOD_SOLVE } MethodKind;
 
 typedef struct MethodInfo {
@@ -41,6 +45,7 @@ typedef struct MethodInfo {
      gradients, with the setting `radius` */
   bool differences;
   bool unapplied; /* the solution is a function of the right-hand side: A is never applied */
+  MethodDraw draw;
 } MethodInfo;
 
 const OptimizerInfo *optimizer_find(const char *name); /* NULL if unknown */

@@ -13,7 +13,7 @@
 const char *const text_storage_kind[] = {"data", "var",     "grad",    "state",  "adjoint",
                                          "temp", "setting", "counter", "output", NULL};
 const char *const text_role[] = {"init", "objective", "metric", "gradient", "update", "adjoint",
-                                 "hvp",  "solve",     "hoist",  "check",    NULL};
+                                 "hvp",  "solve",     "hoist",  "check",    "draw",   NULL};
 const char *const text_fact[] = {"ordered", "level_grads", "no_solve", "fused", "planned", NULL};
 const char *const text_kernel_kind[] = {"loop", "gemm", "scatter", "call", NULL};
 const char *const text_anchor_class[] = {"elem", "row", "reduce", NULL};
@@ -144,6 +144,8 @@ static void put_source(Out *o, const Source *s) {
   put_name(o, s->name);
   put_text(o, " = ");
   put_name(o, s->file);
+  if (s->batch) put(o, " batch %lld", (long long)s->batch);
+  if (s->shuffled) put_text(o, " shuffled");
   put_text(o, " {");
   for (int i = 0; i < s->nfield; i++) {
     put_text(o, i ? ", " : " ");
@@ -321,6 +323,8 @@ static void put_level(Out *o, const Level *l) {
   put_func_item(o, "advance", l->advance);
   put_func_item(o, "copy", l->copy);
   put_storage_item(o, "begin", l->begin);
+  put_storage_item(o, "draws", l->draws);
+  put_func_item(o, "draw", l->draw);
   put_func_item(o, "gradient", l->gradient);
   put_func_item(o, "update", l->update);
   put_text(o, "}\n");

@@ -226,6 +226,8 @@ static void parse_source(Parser *q) {
   s->name = name(q);
   expect(q, "=");
   s->file = name(q);
+  if (accept_word(q, "batch")) s->batch = integer(q, 1, INT32_MAX);
+  s->shuffled = accept_word(q, "shuffled");
   expect(q, "{");
   while (!accept(q, "}")) {
     if (s->nfield) expect(q, ",");
@@ -484,6 +486,10 @@ static void parse_level(Parser *q) {
       l->copy = func(q);
     else if (accept_word(q, "begin"))
       l->begin = storage(q);
+    else if (accept_word(q, "draws"))
+      l->draws = storage(q);
+    else if (accept_word(q, "draw"))
+      l->draw = func(q);
     else if (accept_word(q, "gradient"))
       l->gradient = func(q);
     else if (accept_word(q, "update"))

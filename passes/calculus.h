@@ -77,6 +77,8 @@ Func *emit_rhs(Calculus *c, const Adjoint *l, int number, bool exact, Storage *c
    levels that it reads first), then its gradient function. Returns where the next statement goes.
    After differentiate. */
 Stmt **gradient_statements(Program *p, Level *l, Stmt **first);
+/* Whether f reads the storage or a view of it. */
+bool func_reads(const Program *p, const Func *f, const Storage *flat);
 bool level_is_above(const Level *upper, const Level *lower);
 
 #endif

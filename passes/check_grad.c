@@ -454,6 +454,8 @@ bool pass_check_grad(Program *p) {
   Calculus c;
   if (!calculus_build(&c, p)) return false;
   Stmt **tail = warm_up(p);
+  /* Batches and random numbers stay those that the warm-up has drawn last. */
+  for (int i = 0; i < p->nlevel; i++) p->level[i]->draw = NULL;
   bool ok = true, any = false;
   for (int i = 0; i < p->nlevel; i++) {
     if (!p->level[i]->nedge) continue;

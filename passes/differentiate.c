@@ -272,7 +272,7 @@ static bool emit_system(Program *p, Calculus *c, const Adjoint *l, int number) {
 
 /* ---- the schedule */
 
-static bool func_reads(const Program *p, const Func *f, const Storage *flat) {
+bool func_reads(const Program *p, const Func *f, const Storage *flat) {
   for (int i = 0; i < f->graph->nnode; i++) {
     if (f->graph->node[i]->op != OP_param) continue;
     const Storage *s = program_find(p, f->graph->node[i]->attr.sym);
@@ -333,6 +333,23 @@ static Stmt **push_copy(Program *p, const Level *l, Stmt **first) {
   return &once->next;
 }
 
+/* Appends the draws that come before the solves and the gradient of l: a fresh batch of every level
+   whose equations a system among them reads, unless its method replays those of the last updates.
+ */
+static Stmt **push_draws(Program *p, Level *l, const Stmt *solves, Stmt **tail) {
+  if (l->draw && l != p->run.top) tail = push_call(p, l->draw, tail);
+  for (int i = 0; i < p->nlevel; i++) {
+    Level *x = p->level[i];
+    bool fresh = false;
+    for (const Stmt *s = solves; s && x->draw && x != l; s = s->next)
+      fresh = fresh || (s->kind == STMT_SOLVE && s->system->method->draw != DRAW_REPLAY &&
+                        (func_reads(p, s->system->rhs_func, x->draws) ||
+                         (s->system->apply && func_reads(p, s->system->apply, x->draws))));
+    if (fresh) tail = push_call(p, x->draw, tail);
+  }
+  return tail;
+}
+
 static void rewrite(Program *p, Stmt **at) {
   while (*at) {
     Stmt *s = *at;
@@ -341,11 +358,12 @@ static void rewrite(Program *p, Stmt **at) {
       at = &s->next;
       continue;
     }
-    Stmt *first, **tail, *gradient;
+    Stmt *first, **tail, *draws = NULL, *gradient;
+    Stmt **end = gradient_statements(p, s->level, &gradient);
     tail = push_copy(p, s->level, &first);
-    gradient_statements(p, s->level, &gradient);
-    *tail = gradient;
-    while (*tail) tail = &(*tail)->next;
+    *push_draws(p, s->level, gradient, &draws) = gradient;
+    *tail = draws;
+    tail = end;
     if (s->level->advance) tail = push_call(p, s->level->advance, tail);
     tail = push_call(p, s->level->update, tail);
     for (int e = 0; e < s->level->nedge; e++)

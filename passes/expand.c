@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ir/derive.h"
+#include "passes/calculus.h"
 #include "passes/passes.h"
 #include "passes/update.h"
 
@@ -187,6 +188,10 @@ static void expand_neumann(Seq *q, System *s) {
   neumann_term(p, round, s, &v, storage_read(g, s->x), r, k);
 
   Seq body = seq_new(p);
+  for (int i = 0; i < p->nlevel; i++) { /* a new batch for every term */
+    const Level *x = p->level[i];
+    if (x->draw && x != s->level && func_reads(p, s->apply, x->draws)) push_call(&body, x->draw);
+  }
   push_call(&body, s->apply);
   push_call(&body, round);
   Stmt *loop = stmt_new(p, STMT_WHILE);

@@ -209,6 +209,17 @@ static Stmt *report(Program *p, Storage *counter) {
   return r;
 }
 
+/* The top level's own draw comes before the report, which shows its loss on the batch of the step
+   after it. */
+static void push_report(Program *p, Block *b, Storage *counter) {
+  if (p->run.top->draw) {
+    Stmt *c = stmt_new(p, STMT_CALL);
+    c->func = p->run.top->draw;
+    push(b, c);
+  }
+  push(b, report(p, counter));
+}
+
 static bool below_top(Program *p, Block *b, bool tree) {
   if (!tree) return sweep(p, b);
   nest(p, b, p->run.top);
@@ -233,7 +244,7 @@ bool pass_level_order(Program *p) {
     push(&main, c);
   }
   if (!below_top(p, &body, tree)) return false;
-  push(&body, report(p, step));
+  push_report(p, &body, step);
   push(&body, step_of(p, p->run.top));
   Stmt *loop =
       repeat(p, (int64_t)p->run.top->steps.storage->value, p->run.top->steps.storage, body.first);
@@ -241,7 +252,7 @@ bool pass_level_order(Program *p) {
   push(&main, loop);
   /* The levels below answer the last step of the top, so that what is saved belongs together. */
   if (!below_top(p, &main, tree)) return false;
-  push(&main, report(p, step));
+  push_report(p, &main, step);
   p->schedule = main.first;
   return true;
 }

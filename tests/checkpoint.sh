@@ -42,6 +42,35 @@ EOF
   "$MLOC" build "$dir/$1.mlo" -o "$dir/$1"
 }
 
+# batched NAME STEPS: shuffled batches of both levels and random numbers, which a resumed run must draw on
+batched() {
+  awk 'BEGIN { OFS = ","; print "x0,x1,y"; for (i = 0; i < 100; i++) print sin(i), cos(3 * i), sin(2 * i) }' >"$dir/d.csv"
+  cat >"$dir/$1.mlo" <<EOF
+dim N;
+data d { file = "d.csv"; x : f32[N, 2]; y : f32[N]; batch = 8; shuffle = true; }
+
+level fit {
+  var w : f32[2] = zeros;
+  var choice : f32[2] = normal(0.1);
+  let mixed = d.x * gumbel_softmax(choice);
+  minimize mean(exp(0.1 * tune.a[index(d)]) * (mixed @ w - d.y)^2) + 0.1 * sum(choice^2);
+  optimizer = adam(lr = 0.01);
+  steps = 10;
+}
+
+level tune {
+  var a : f32[N] in box(-8, 4) = 0;
+  argmin fit via neumann(terms = 3, alpha = 0.1);
+  minimize mean((d.x @ fit.w - d.y)^2);
+  optimizer = adam(lr = 0.05);
+  steps = $2;
+}
+
+run main of tune { seed = 3; report = every(7, csv); checkpoint = every(5, keep = 3); }
+EOF
+  "$MLOC" build "$dir/$1.mlo" -o "$dir/$1"
+}
+
 same() {
   cmp "$dir/$1/final.npz" "$dir/$2/final.npz" || fail "$2: another final.npz"
   cmp "$dir/$1/metrics.csv" "$dir/$2/metrics.csv" || fail "$2: another metrics.csv"
@@ -92,7 +121,8 @@ program cg32 f32 'cg(iters = 20)' adam 900
 program cg64 f64 'cg(iters = 20)' sgd 900
 program dense32 f32 'dense()' adam 900
 program dense64 f64 'dense()' adam 900
-for p in cg32 cg64 dense32 dense64; do killed $p; done
+batched batched 1500
+for p in cg32 cg64 dense32 dense64 batched; do killed $p; done
 
 # SIGTERM: a checkpoint, exit code 75; then on, with as many steps as the undisturbed run. The signal comes when the first
 # checkpoint shows that the run is under way; it has more steps than it could take until then.

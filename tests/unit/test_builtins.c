@@ -112,7 +112,7 @@ typedef struct Context {
 static const double *read_param(void *ctx, const Node *param) {
   const Context *c = ctx;
   if (!strcmp(param->attr.sym, "seed")) return &c->at->seed;
-  if (!strcmp(param->attr.sym, "fit.count")) return &c->at->step;
+  if (!strcmp(param->attr.sym, "fit.draws")) return &c->at->step;
   const char *name = strchr(param->attr.sym, '.') + 1;
   if (param->attr.sym[0] == 'd') {
     for (int i = 0; i < NFIELD; i++)
@@ -223,7 +223,7 @@ static void test_values_and_derivatives(void **state) {
 /* A built-in that no case calls is not tested. */
 static void test_all_covered(void **state) {
   (void)state;
-  static const char *const elsewhere[] = {"gumbel_softmax", "f64", "i32", "size",
+  static const char *const elsewhere[] = {"gumbel_softmax", "f64", "i32", "size", "index", "batch",
                                           /* test_layers.c */
                                           "window", "conv2d", "conv1d", "max_pool", "avg_pool",
                                           "dropout", "straight_through", "rope", "attention", NULL};

@@ -46,6 +46,8 @@ static SemaProbe probe(void *ctx, const char *path, const SemaWant *want, int nw
 static const char head[] =
     "dim N, M, D, C = 4; const scale = 0.5; const width = 2;"
     "data train { file = \"train.npz\"; x : f32[N, D]; y : i32[N] in range(0, C); z : f32[N]; }"
+    "data mini { file = \"train.npz\"; x : f32[N, D]; z : f32[N]; batch = 8; shuffle = true; }"
+    "data bits { file = \"train.npz\"; x : f32[N, D]; z : f32[N]; batch = width * 4; }"
     "data val { file = \"val.npz\"; x : f32[M, D]; y : i32[M] in range(0, C); z : f32[M]; }"
     "fn nll(a : f32[..], b : f32[..]) -> f32 = mean(softplus(a) - a * b);"
     "fn affine(x : f32[.., I], W : f32[I, O], b : f32[O]) -> f32[.., O] = x @ W + b;\n";
@@ -102,6 +104,11 @@ static const char *const good[] = {
     "minimize norm2(w); metric far = max(abs(w)) > 1;",
     "let c : f32 = 2; minimize c * norm2(w);",
     "minimize sum(train.x.T @ train.x @ w * w);",
+    "minimize norm2(mini.x @ w - mini.z) / batch(mini);",
+    "let r : f32[batch(mini)] = mini.x @ w - mini.z; minimize norm2(r) + mean(bits.z) * sum(w);",
+    "var a : f32[N] = mini.z; minimize sum(a[index(mini)] * (mini.x @ w)) + norm2(a);",
+    "var a : f32[N] = f32(index(mini)); minimize sum(a) * sum(w) * batch(train) / N;",
+    "minimize sum(w * D) * mean(train.z[index(train)]) + sum(train.z[index(mini)[0..2]]);",
     "minimize sum(abs(train.y - 1) * train.z) * norm2(w);",
     "minimize norm2(w) * size(train.x, 0) / N - size(w, -1);",
     "var net = mlp[D, 2 * width, C]; minimize mean(xent(net(train.x), train.y)) + norm2(w);",
@@ -215,13 +222,43 @@ static void test_random_reads_counters(void **state) {
   Result r = compile(text, (SemaOptions){0});
   assert_non_null(r.program);
   const Level *l = r.program->level[0];
-  assert_true(l->maximize && reads(l->init, "seed") && !reads(l->init, "fit.count"));
-  assert_true(reads(l->objective, "seed") && reads(l->objective, "fit.count"));
-  assert_ptr_equal(l->count, storage(r.program, "fit.count", ST_COUNTER));
+  assert_true(l->maximize && reads(l->init, "seed") && !reads(l->init, "fit.draws"));
+  assert_true(reads(l->objective, "seed") && reads(l->objective, "fit.draws"));
+  assert_ptr_equal(l->draws, storage(r.program, "fit.draws", ST_COUNTER));
   int64_t stream[2] = {-1, -1};
   for (int i = 0, n = 0; i < l->init->graph->nnode; i++)
     if (l->init->graph->node[i]->op == OP_random) stream[n++] = l->init->graph->node[i]->attr.i[1];
   assert_true(stream[0] >= 0 && stream[1] >= 0 && stream[0] != stream[1]);
+  arena_free(r.arena);
+}
+
+/* One vector of row numbers a source, whatever reads it; draws count, and nothing else is stored.
+ */
+static void test_batches(void **state) {
+  (void)state;
+  char text[4000];
+  snprintf(text, sizeof text,
+           "%slevel fit { var w : f32[D] = 0; optimizer = sgd(lr = 1);"
+           " minimize sum((mini.x @ w - mini.z)^2) + sum(mini.z) * sum(bits.z) * sum(w); }\n"
+           "run main of fit {}\n",
+           head);
+  Result r = compile(text, (SemaOptions){0});
+  assert_non_null(r.program);
+  const Level *l = r.program->level[0];
+  int shuffles = 0, gathers = 0;
+  const Graph *g = l->objective->graph;
+  for (int i = 0; i < g->nnode; i++) {
+    shuffles += g->node[i]->op == OP_shuffle;
+    gathers += g->node[i]->op == OP_gather;
+    if (g->node[i]->op == OP_shuffle) assert_int_equal(g->node[i]->attr.i[0], 40);
+  }
+  assert_int_equal(shuffles, 1);
+  assert_int_equal(gathers, 3);
+  assert_ptr_equal(l->draws, storage(r.program, "fit.draws", ST_COUNTER));
+  assert_true(reads(l->draw, "fit.draws") && l->draw->dest[0] == l->draws);
+  assert_false(reads(l->init, "fit.draws"));
+  assert_int_equal(r.program->source[0]->batch, 8);
+  assert_true(r.program->source[0]->shuffled && !r.program->source[1]->shuffled);
   arena_free(r.arena);
 }
 
@@ -285,8 +322,8 @@ static void test_pedantic(void **state) {
   Result r = compile(text, (SemaOptions){.pedantic = true});
   assert_non_null(r.program);
   assert_int_equal(r.diags->nerror, 0);
-  assert_int_equal(r.diags->ndiag, 3); /* width, scale, affine */
-  for (int i = 0; i < 3; i++) assert_string_equal(r.diags->diag[i]->code, "W0101");
+  assert_int_equal(r.diags->ndiag, 4); /* scale, affine, mini, bits */
+  for (int i = 0; i < 4; i++) assert_string_equal(r.diags->diag[i]->code, "W0101");
   arena_free(r.arena);
 }
 
@@ -358,6 +395,15 @@ static const Wrong statements[] = {
     {"minimize sum(w, axis = 1);", "E0205@2"},
     {"minimize sum(reshape(w, 7, -1));", "E0220@2"},
     {"minimize sum(reshape(train.x, N, D, 2));", "E0207@2"},
+    {"minimize sum(train.z - mini.z);", "E0201@2"},
+    {"minimize sum(mini.z - bits.z);", "E0201@2"},
+    {"minimize sum(w[index(mini)]);", "E0216@2"},
+    {"minimize sum(w) * index(nothing)[0];", "E0423@2"},
+    {"minimize sum(w) * index(mini.part)[0];", "E0423@2"},
+    {"minimize sum(w) * index()[0] * index(mini, bits)[0];", "E0230@2 E0230@2"},
+    {"minimize sum(w) * batch(w);", "E0423@2"},
+    {"let b : f32[batch(bits)] = mini.z;\nminimize sum(b) * sum(w);", "E0217@2"},
+    {"var a : f32[M] = mini.z;\nminimize sum(a) * sum(w);", "E0201@2"},
     {"minimize w[3];", "E0208@2"},
     {"minimize w[-4] + w[0..4];", "E0208@2 E0208@2"},
     {"minimize w[0, 0];", "E0209@2"},
@@ -461,7 +507,24 @@ static const Wrong declarations[] = {
     {"dim N; data d {\nfile = \"d.npy\"; x : f32[N];\ny : f32[N];\nz : f32[N]; }\n", "E0413@3"},
     {"data d { file = \"d.npz\"; z : f32[40]; z : f32[40]; }\n", "E0102@1"},
     {"data d { file = \"d.npz\"; z : f32[40] in range(0, 2); }\n", "E0521@1"},
-    {"data d { file = 3; z : f32[40]; batch = 4; }\n", "E0522@1 E0110@1"},
+    {"data d { file = 3; z : f32[40]; }\n", "E0522@1"},
+    {"data d { file = \"d.npz\"; z : f32[40]; batch = 4; batch = 5; }\n", "E0524@1"},
+    {"data d { file = \"d.npz\"; z : f32[40]; bach = 4; }\n", "E0524@1"},
+    {"dim N; data d { file = \"d.npz\"; z : f32[N]; batch = 41; }\n", "E0420@1"},
+    {"dim N; data d { file = \"d.npz\"; z : f32[N]; batch = N - N; }\n", "E0420@1"},
+    {"dim N; data d { file = \"d.npz\"; z : f32[N]; batch = 0.5; }\n", "E0222@1"},
+    {"dim N; data d { file = \"d.npz\"; z : f32[N]; batch = d.z; }\n", "E0222@1"},
+    {"dim N; data d { file = \"d.npz\"; z : f32[N]; shuffle = true; }\n", "E0420@1"},
+    {"dim N; data d { file = \"d.npz\"; z : f32[N]; batch = 4; shuffle = 1; }\n", "E0525@1"},
+    {"dim N; data d { file = \"d.npz\"; z : f32[N]; batch = 4; partial = keep; }\n", "E0110@1"},
+    {"dim N; data d { file = \"d.npz\"; z : f32[N]; batch = 4; partial = no; }\n", "E0525@1"},
+    {"dim N, C = 3; data d { file = \"d.npz\"; z : f32[N]; batch = 4;\nrows = C; }\n", "E0421@2"},
+    {"dim N; data d { file = \"d.npz\"; z : f32[N]; batch = 4;\nrows = K; }\n", "E0101@2"},
+    {"dim N; data d { file = \"absent.npz\"; z : f32; x : f32[N];\nbatch = 4; }\n",
+     "E0401@1 E0421@2"},
+    {"dim N, K = batch(d); data d { file = \"d.npz\"; z : f32[N]; batch = 4; }\n", "E0421@1"},
+    {"data d { file = \"d.npz\"; z : f32[40]; }\nfn f(x : f32) -> f32 = x * index(d)[0];\n",
+     "E0107@2"},
     {"const c = nowhere;\nconst d = c + 1;\n", "E0101@1"},
 };
 
@@ -509,6 +572,7 @@ int main(void) {
       cmocka_unit_test(test_good),
       cmocka_unit_test(test_contract),
       cmocka_unit_test(test_random_reads_counters),
+      cmocka_unit_test(test_batches),
       cmocka_unit_test(test_set),
       cmocka_unit_test(test_absent_files),
       cmocka_unit_test(test_pedantic),
