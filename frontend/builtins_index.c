@@ -76,7 +76,9 @@ static Value fn_take_along(Ops *o, Call *c) {
               stype_str(o, x.type), stype_str(o, idx.type));
     return value_bad();
   }
-  if (!v_may_index(o, idx, x.type.dim[axis])) return value_bad();
+  if (!v_may_index(o, idx, x.type.dim[axis]) || !chunk_row_by_row(o, x, axis)) return value_bad();
+  Chunk *chunk = o->chunk;
+  o->chunk = NULL; /* each row reads itself alone, wherever it lies */
   Value xr = as_rows(o, v_move_axis(o, x, axis, last)), im = v_move_axis(o, idx, axis, last);
   Value ir = as_rows(o, im);
   Value size = value_size(o, xr.type.dim[1]);
@@ -86,7 +88,9 @@ static Value fn_take_along(Ops *o, Call *c) {
   Value at = v_select(o, inside, v_add(o, base, ir), value_int(o, -1));
   SDim all = stype_count(o, xr.type, 0, 2);
   Value r = v_gather(o, v_reshape(o, xr, 1, &all), at);
-  return v_move_axis(o, v_reshape(o, r, im.type.rank, im.type.dim), last, axis);
+  r = v_move_axis(o, v_reshape(o, r, im.type.rank, im.type.dim), last, axis);
+  o->chunk = chunk;
+  return r;
 }
 
 /* Segments: (x, ids, n): ids has the leading shape of x. */

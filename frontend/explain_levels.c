@@ -370,6 +370,13 @@ const Explanation explain_levels[] = {
      "  freeze = v;\n"
      "}\n"
      "run main of fit { seed = 0; }\n"},
+    {"E0336", "a metric cannot be computed batch by batch",
+     "A metric `on` a batched source is over all of its rows, which are read batch by\n"
+     "batch. Sums, means, maxima and products over the rows add up, and what follows from\n"
+     "them is computed at the end. What needs rows of different batches at once does not:\n"
+     "sorting or shifting rows, comparing each with each, or a sum over rows of what\n"
+     "needs a mean over all of them.\n",
+     NULL, NULL},
     {"E0340", "--set of an unknown name",
      "`--set NAME=VALUE` changes a dim, a const or a setting such as\n"
      "`tune.optimizer.lr`.\n",

@@ -41,7 +41,12 @@ static void find_needs(Sema *s) {
       need_all(s, l->init, &l->state[k].init, 1);
       if (l->state[k].next) need_all(s, l->graph, &l->state[k].next, 1);
     }
-    for (int k = 0; k < l->nmetric; k++) need_all(s, l->metric[k].graph, &l->metric[k].node, 1);
+    for (int k = 0; k < l->nmetric; k++) {
+      const SMetric *m = &l->metric[k];
+      need_all(s, m->graph, &m->node, 1);
+      for (int q = 0; m->chunk && q < m->chunk->npart; q++)
+        need_all(s, m->graph, &m->chunk->part[q].node, 1);
+    }
   }
 }
 
@@ -259,20 +264,82 @@ static void emit_functions(Sema *s, Program *p, SLevel *l) {
   func_result(p, ir->draw, ir_add(ir->draw->graph, draws, one), ir->draws, NULL);
 }
 
+/* One batch of all rows: its parts go to the accumulators, the rows of an output to their place. */
+static Func *emit_batch(Program *p, const SMetric *m, const Chunk *c, Node *node, const Metric *to,
+                        Storage *rows) {
+  bool last = c == m->rest;
+  Func *f = program_func(p, ROLE_METRIC, "%s.%s.%s", to->output ? "output" : "metric", to->name,
+                         last ? "rest" : "batch");
+  for (int i = 0; i < c->npart; i++) {
+    Storage *sum = program_find(p, c->part[i].name);
+    Node *part, *old = storage_read(f->graph, sum);
+    ir_subst(f->graph, &c->part[i].node, 1, NULL, NULL, 0, &part);
+    part = c->part[i].max ? ir_max(f->graph, old, part) : ir_add(f->graph, old, part);
+    func_result(p, f, part, sum, NULL);
+  }
+  if (!m->per_row) return f;
+  Node *out;
+  ir_subst(f->graph, &node, 1, NULL, NULL, 0, &out);
+  func_result(p, f, out, rows, last ? NULL : to->counter);
+  return f;
+}
+
+static double neutral(const Partial *part) {
+  if (!part->max) return 0;
+  return part->node->type.dtype == DT_I32 ? -2147483648.0 : -INFINITY;
+}
+
+static void emit_start(Program *p, const Chunk *c, Metric *to) {
+  if (!c->npart) return;
+  to->start =
+      program_func(p, ROLE_METRIC, "%s.%s.start", to->output ? "output" : "metric", to->name);
+  for (int i = 0; i < c->npart; i++) {
+    const Node *n = c->part[i].node;
+    Storage *sum = program_storage(p, ST_TEMP, n->type, "%s", c->part[i].name);
+    Node *value = ir_const(to->start->graph, n->type, neutral(&c->part[i]));
+    func_result(p, to->start, value, sum, NULL);
+  }
+}
+
+/* An output with a row for each row of the source has all of them; batches are views of it. */
+static void emit_chunks(Sema *s, Program *p, const SMetric *m, Metric *to) {
+  const Chunk *c = m->chunk;
+  int64_t all = m->rows->rows.value, size = m->rows->batch.value;
+  Storage *batches = NULL, *left = NULL;
+  if (!c->npart && !m->per_row) return;
+  emit_start(p, c, to);
+  to->nbatch = all / size;
+  to->counter = program_storage(p, ST_COUNTER, type_scalar(DT_I32), "%s.batch", to->name);
+  if (m->per_row) {
+    Type t = m->node->type, wide = {.dtype = t.dtype, .rank = t.rank + 1, .dim = {to->nbatch}};
+    for (int i = 0; i < t.rank; i++) wide.dim[i + 1] = t.dim[i];
+    int64_t done = type_count(wide);
+    batches = program_view(p, to->value, 0, wide, arena_printf(s->arena, "%s.batches", to->name));
+    t.dim[0] = all % size;
+    if (m->rest)
+      left = program_view(p, to->value, done, t, arena_printf(s->arena, "%s.rest", to->name));
+  }
+  to->batch = emit_batch(p, m, c, m->node, to, batches);
+  if (m->rest) to->rest = emit_batch(p, m, m->rest, m->rest_node, to, left);
+}
+
 static void emit_metrics(Sema *s, Program *p, SLevel *l) {
   for (int i = 0; i < l->nmetric; i++) {
     const SMetric *m = &l->metric[i];
-    const char *name = m->item->name;
-    bool output = m->item->kind == AST_OUTPUT;
-    Storage *st = program_storage(p, ST_OUTPUT, m->node->type, "%s", name);
-    st->span = m->item->span;
-    st->saved = output;
-    Func *f = program_func(p, ROLE_METRIC, "%s.%s", output ? "output" : "metric", name);
-    f->graph = m->graph;
-    func_result(p, f, m->node, st, NULL);
-    func_compact(p, f);
-    Metric metric = {name, st, f, output};
-    VEC_PUSH(s->arena, p->metric, p->nmetric, p->metric_cap, metric);
+    Metric to = {.name = m->item->name, .output = m->item->kind == AST_OUTPUT};
+    Type t = m->node->type;
+    if (m->per_row) t.dim[0] = m->rows->rows.value;
+    to.value = program_storage(p, ST_OUTPUT, t, "%s", to.name);
+    to.value->span = m->item->span;
+    to.value->saved = to.output;
+    if (m->chunk) emit_chunks(s, p, m, &to);
+    if (!m->per_row) {
+      to.func = program_func(p, ROLE_METRIC, "%s.%s", to.output ? "output" : "metric", to.name);
+      to.func->graph = m->graph;
+      func_result(p, to.func, m->node, to.value, NULL);
+      func_compact(p, to.func);
+    }
+    VEC_PUSH(s->arena, p->metric, p->nmetric, p->metric_cap, to);
   }
 }
 
@@ -313,7 +380,7 @@ Program *sema_emit(Sema *s) {
     if (!l->reached) continue;
     emit_edges(s, p, l);
     emit_functions(s, p, l);
-    Metric loss = {l->ir->loss->name, l->ir->loss, l->ir->objective, false};
+    Metric loss = {.name = l->ir->loss->name, .value = l->ir->loss, .func = l->ir->objective};
     VEC_PUSH(s->arena, p->metric, p->nmetric, p->metric_cap, loss);
   }
   for (int i = 0; i < s->nlevel; i++)

@@ -31,6 +31,8 @@ bool sema_position(Sema *s, const AstExpr *e, SDim size, SDim *out) {
 
 static bool slice_axis(Sema *s, const AstExpr *e, Value *x, int axis) {
   SDim size = x->type.dim[axis], lo = dim_int(s->arena, 0), hi = size;
+  s->ops.at = e->span;
+  s->ops.what = "a range";
   if (e->a && !sema_position(s, e->a, size, &lo)) return false;
   if (e->b && !sema_position(s, e->b, size, &hi)) return false;
   bool order = lo.value >= 0 && hi.value >= 0 && lo.value > hi.value;
@@ -47,6 +49,8 @@ static bool slice_axis(Sema *s, const AstExpr *e, Value *x, int axis) {
 
 static bool pick(Sema *s, const AstExpr *e, Value *x, int axis) {
   SDim size = x->type.dim[axis], at;
+  s->ops.at = e->span;
+  s->ops.what = "an index";
   if (!sema_position(s, e, size, &at)) return false;
   if (at.value >= 0 && size.value >= 0 && at.value >= size.value) {
     Diag *d = ops_error(&s->ops, e->span, "E0208", "index %s is out of range: the axis has size %s",

@@ -174,11 +174,6 @@ static void read_objective(Sema *s, SLevel *l, AstItem *it) {
 }
 
 static void add_metric(Sema *s, SLevel *l, AstItem *it) {
-  if (it->on) {
-    not_offered(s, it->on->span, "metrics and outputs `on` a source are",
-                "a metric reads its data by name");
-    return;
-  }
   if (!scope_declare(s, SYM_METRIC, it)) return;
   SMetric m = {.item = it};
   VEC_PUSH(s->arena, l->metric, l->nmetric, l->metric_cap, m);

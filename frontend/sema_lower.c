@@ -61,25 +61,84 @@ Value sema_let(Sema *s, SLevel *l, SLet *let) {
 }
 
 /* The one number that an objective or metric is. */
-static Node *scalar(Sema *s, const AstItem *it, const char *what) {
+static Value scalar(Sema *s, const AstItem *it, const char *what) {
   Ops *o = &s->ops;
   Value v = sema_expr(s, it->value);
-  if (v.bad) return NULL;
+  if (v.bad) return v;
   Span span = it->value->span;
   if (v.type.rank) {
     Diag *d =
         diag_error(s->diags, span, "E0328", "%s is %s, not one number", what, value_str(o, v));
     diag_help(s->diags, d, "take the `mean(...)` or `sum(...)` of it");
-    return NULL;
+    return value_bad();
   }
-  return v_cast(o, v, o->flt).node;
+  return v_cast(o, v, o->flt);
 }
 
-/* What an output is: a tensor of any type. */
-static Node *array(Sema *s, const AstItem *it) {
+/* A metric is one number, an output a tensor of any type. */
+static Value metric_value(Sema *s, const AstItem *it) {
+  if (it->kind != AST_OUTPUT) return scalar(s, it, "a metric");
   Value v = sema_expr(s, it->value);
-  if (v.bad) return NULL;
-  return v.lit ? v_cast(&s->ops, v, s->ops.flt).node : v.node;
+  return v.lit && !v.bad ? v_cast(&s->ops, v, s->ops.flt) : v;
+}
+
+/* ---- metrics over all rows of a source */
+
+/* Rows of the result are those of the batch, or there are none. */
+static bool rows_fit(Sema *s, SMetric *m, Value v) {
+  Ops *o = &s->ops;
+  int n = 0;
+  for (int i = 0; i < v.type.rank; i++) n += v.type.dim[i].chunk;
+  m->per_row = n > 0;
+  if (!n || v.bad) return !v.bad;
+  o->at = m->item->value->span;
+  o->what = "an output";
+  if (n > 1 || !dim_eq(v.type.dim[0], o->chunk->rows))
+    chunk_error(o, arena_printf(o->arena, "the first axis counts the rows, and this is %s",
+                                value_str(o, v)));
+  else if (chunk_finished(o, v.node))
+    chunk_error(o, "its rows need what is known only after the last batch");
+  else
+    return true;
+  return false;
+}
+
+/* The expression for `size` rows at once of all that there are. */
+static Chunk *lower_chunk(Sema *s, SLevel *l, SMetric *m, int64_t size, bool rest, Node **out) {
+  const SRows *r = m->rows;
+  const char *name = m->item->name;
+  Chunk *c = arena_new_of(s->arena, Chunk);
+  *c = (Chunk){.name = name, .source = r->name};
+  c->rows = dim_chunk(r->batch, size, r->rows.value);
+  c->nbatch = r->batch.value > 0 ? r->rows.value / r->batch.value : 0;
+  if (!rest) c->counter = arena_printf(s->arena, "%s.batch", name);
+  enter(s, l, graph_new(s->arena));
+  s->ops.chunk = c;
+  s->chunk_rows = r;
+  Value v = metric_value(s, m->item);
+  *out = rows_fit(s, m, v) ? v.node : NULL;
+  s->ops.chunk = NULL;
+  return c;
+}
+
+static void lower_metric(Sema *s, SLevel *l, SMetric *m) {
+  Symbol *source;
+  enter(s, l, graph_new(s->arena));
+  m->graph = s->ops.g;
+  m->rows = m->item->on ? rows_find(s, m->item->on, &source, false) : NULL;
+  if (!m->item->value || (m->item->on && (!m->rows || source->data->bad_rows))) return;
+  if (!m->rows || !source->data->batch) {
+    m->rows = NULL;
+    m->node = metric_value(s, m->item).node;
+    return;
+  }
+  int64_t all = m->rows->rows.value, size = m->rows->batch.value;
+  int errors = s->diags->nerror;
+  m->chunk = lower_chunk(s, l, m, size, false, &m->node);
+  m->graph = s->ops.g;
+  if (s->diags->nerror > errors || all < 0 || size <= 0 || all % size == 0) return;
+  m->rest = lower_chunk(s, l, m, all % size, true, &m->rest_node);
+  m->rest_graph = s->ops.g;
 }
 
 static void lower_vars(Sema *s, SLevel *l) {
@@ -123,15 +182,9 @@ void sema_lower_level(Sema *s, SLevel *l) {
   }
   if (l->objective_item && l->objective_item->value) {
     const AstItem *it = l->objective_item;
-    l->objective = scalar(s, it, "the objective");
+    l->objective = scalar(s, it, "the objective").node;
   }
   lower_next(s, l);
   s->ops.train = false;
-  for (int i = 0; i < l->nmetric; i++) {
-    SMetric *m = &l->metric[i];
-    enter(s, l, graph_new(s->arena));
-    m->graph = s->ops.g;
-    if (!m->item->value) continue;
-    m->node = m->item->kind == AST_OUTPUT ? array(s, m->item) : scalar(s, m->item, "a metric");
-  }
+  for (int i = 0; i < l->nmetric; i++) lower_metric(s, l, &l->metric[i]);
 }

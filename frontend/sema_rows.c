@@ -134,7 +134,7 @@ bool rows_batch(Sema *s, const AstExpr *call, SDim *out) {
   const SRows *r = e ? rows_find(s, e, &y, false) : NULL;
   if (!r || y->data->bad_rows) return false;
   if (y->data->has_rows) {
-    *out = r->batch;
+    *out = s->ops.chunk && s->chunk_rows == r ? s->ops.chunk->rows : r->batch;
     return true;
   }
   for (int i = 0; i < y->data->nfield; i++)
@@ -172,15 +172,27 @@ static Node *drawn_positions(Sema *s, const SData *d, const SRows *r) {
   return ir_shuffle(g, rows, stream, ir_param(g, "seed", scalar), epoch, position);
 }
 
+/* Positions of one batch of all rows, in order; of the smaller one that is left at their end. */
+static Node *chunk_positions(Sema *s, const SRows *r) {
+  Graph *g = s->ops.g;
+  const Chunk *c = s->ops.chunk;
+  int64_t size = c->rows.value, batch = r->batch.value;
+  if (size < 0 || batch <= 0) return NULL;
+  Type scalar = type_scalar(DT_I32), t = type_make(DT_I32, 1, &size);
+  Node *first = integer(g, c->rows.whole - size);
+  if (c->counter) first = ir_mul(g, ir_param(g, c->counter, scalar), integer(g, batch));
+  return ir_add(g, ir_fill(g, first, t), ir_iota(g, t, 0));
+}
+
 /* The numbers in the whole source of the rows at hand. */
 static Value row_numbers(Sema *s, Symbol *y, const SRows *r) {
   SData *d = y->data;
   Graph *g = s->ops.g;
-  bool drawn = s->env.level && d->batch;
-  SDim size = drawn ? r->batch : r->rows;
+  bool drawn = s->env.level && d->batch, chunk = drawn && s->ops.chunk && s->chunk_rows == r;
+  SDim size = chunk ? s->ops.chunk->rows : drawn ? r->batch : r->rows;
   Node *at = NULL;
   if (drawn)
-    at = drawn_positions(s, d, r);
+    at = chunk ? chunk_positions(s, r) : drawn_positions(s, d, r);
   else if (size.value >= 0 && !r->index)
     at = ir_iota(g, type_make(DT_I32, 1, &size.value), 0);
   if (r->index && r->rows.value >= 0) {

@@ -141,6 +141,13 @@ typedef struct SMetric {
   AstItem *item;
   Graph *graph;
   Node *node;
+  /* on a batched source: the expression for one batch, and anew for the smaller one that is left.
+     parts are summed up over all; node is what follows from them, or, per_row, a batch's rows. */
+  const SRows *rows;
+  Chunk *chunk, *rest;
+  Graph *rest_graph;
+  Node *rest_node;
+  bool per_row;
 } SMetric;
 
 struct SLevel {
@@ -236,7 +243,8 @@ typedef struct Sema {
   Env env;
   Symbol *run;
   SLevel *top;
-  int nrows; /* SRows so far */
+  int nrows;               /* SRows so far */
+  const SRows *chunk_rows; /* those that ops.chunk is of */
   int64_t seed, report_every, stream, checkpoint_every, checkpoint_keep;
   bool csv;
   int depth, ncall; /* of expressions inside of fns inside of ...; of fns evaluated */

@@ -28,9 +28,12 @@ static Value reduce(Ops *o, Reduction *fn, Value x, const int *axes, int n, bool
   if (x.bad) return x;
   SType t = {.dtype = x.type.dtype}, kept = x.type;
   int64_t list[MAX_RANK];
+  bool rows = false;
   for (int i = 0, k = 0; i < x.type.rank; i++) {
     bool reduced = k < n && axes[k] == i;
     if (reduced) {
+      rows = rows || x.type.dim[i].chunk;
+      if (x.type.dim[i].chunk && !chunk_one_axis(o, x, i)) return value_bad();
       list[k++] = i;
       kept.dim[i] = dim_int(o->arena, 1);
     } else {
@@ -38,6 +41,7 @@ static Value reduce(Ops *o, Reduction *fn, Value x, const int *axes, int n, bool
     }
   }
   Value r = like(x, t, x.node ? fn(o->g, x.node, list, n) : NULL);
+  if (rows) r = chunk_total(o, r, fn == ir_reduce_max);
   return keep ? v_reshape(o, r, kept.rank, kept.dim) : r;
 }
 
@@ -64,20 +68,25 @@ Value v_reduce_max(Ops *o, Value x, const int *axes, int n, bool keep) {
 }
 
 Value v_argmax(Ops *o, Value x, int axis) {
-  if (empty(o, x)) return value_bad();
+  if (empty(o, x) || !chunk_row_by_row(o, x, axis)) return value_bad();
   SType t = {.dtype = DT_I32};
   for (int i = 0; i < x.type.rank; i++)
     if (i != axis) t.dim[t.rank++] = x.type.dim[i];
   return like(x, t, x.node ? ir_argmax(o->g, x.node, axis) : NULL);
 }
 
-Value v_reshape(Ops *o, Value x, int rank, const SDim *dim) {
+/* Also where rows of batches change places, if they change back. */
+static Value regroup(Ops *o, Value x, int rank, const SDim *dim) {
   if (x.bad) return x;
   SType t = {.dtype = x.type.dtype, .rank = rank};
   for (int i = 0; i < rank; i++) t.dim[i] = dim[i];
   Type c;
   Node *n = x.node && stype_concrete(t, &c) ? ir_reshape(o->g, x.node, c.rank, c.dim) : NULL;
   return view(x, t, n);
+}
+
+Value v_reshape(Ops *o, Value x, int rank, const SDim *dim) {
+  return chunk_reshapes(o, x, rank, dim) ? regroup(o, x, rank, dim) : value_bad();
 }
 
 Value v_expand(Ops *o, Value x, int axis) {
@@ -115,7 +124,8 @@ Value v_move_axis(Ops *o, Value x, int from, int to) {
 }
 
 Value v_slice(Ops *o, Value x, int axis, SDim start, SDim size) {
-  if (x.bad) return x;
+  if (x.bad || (dim_is(start, 0) && dim_eq(size, x.type.dim[axis]))) return x;
+  if (!chunk_row_by_row(o, x, axis)) return value_bad();
   SType t = x.type;
   t.dim[axis] = size;
   int64_t at[MAX_RANK] = {0};
@@ -126,7 +136,7 @@ Value v_slice(Ops *o, Value x, int axis, SDim start, SDim size) {
 }
 
 Value v_pad(Ops *o, Value x, int axis, SDim before, SDim after) {
-  if (x.bad) return x;
+  if (x.bad || !chunk_row_by_row(o, x, axis)) return value_bad();
   SType t = x.type;
   t.dim[axis] = dim_add(o->arena, dim_add(o->arena, before, t.dim[axis]), after);
   int64_t at[MAX_RANK] = {0};
@@ -138,6 +148,7 @@ Value v_pad(Ops *o, Value x, int axis, SDim before, SDim after) {
 
 Value v_reverse(Ops *o, Value x, int axis) {
   int64_t a = axis;
+  if (!chunk_row_by_row(o, x, axis)) return value_bad();
   return x.bad ? x : view(x, x.type, x.node ? ir_reverse(o->g, x.node, &a, 1) : NULL);
 }
 
@@ -146,7 +157,7 @@ Value v_concat(Ops *o, const Value *x, int n, int axis) {
   Node **in = arena_array(o->arena, Node *, n);
   bool have = true;
   for (int i = 0; i < n; i++) {
-    if (x[i].bad) return value_bad();
+    if (x[i].bad || !chunk_row_by_row(o, x[i], axis)) return value_bad();
     if (i) t.dim[axis] = dim_add(o->arena, t.dim[axis], x[i].type.dim[axis]);
     in[i] = x[i].node;
     have = have && in[i];
@@ -155,7 +166,7 @@ Value v_concat(Ops *o, const Value *x, int n, int axis) {
 }
 
 Value v_gather(Ops *o, Value x, Value index) {
-  if (x.bad || index.bad) return value_bad();
+  if (x.bad || index.bad || !chunk_row_by_row(o, x, 0)) return value_bad();
   SType t = index.type;
   t.dtype = x.type.dtype;
   for (int i = 1; i < x.type.rank; i++) t.dim[t.rank++] = x.type.dim[i];
@@ -168,11 +179,19 @@ typedef Node *Scatter(Graph *g, Node *index, Node *update, int64_t rows);
 
 static Value scatter(Ops *o, Scatter *fn, Value index, Value u, SDim rows) {
   if (u.bad || index.bad) return value_bad();
+  bool over_rows = false;
+  for (int i = 0; i < index.type.rank; i++)
+    if (index.type.dim[i].chunk) {
+      if (!chunk_one_axis(o, index, i) || !chunk_one_axis(o, u, i)) return value_bad();
+      over_rows = true;
+    }
+  if (rows.chunk) return chunk_error(o, "it combines rows of different batches");
   SType t = {.dtype = u.type.dtype, .rank = 1};
   t.dim[0] = rows;
   for (int i = index.type.rank; i < u.type.rank; i++) t.dim[t.rank++] = u.type.dim[i];
   bool have = index.node && u.node && rows.value >= 0;
-  return value_new(t, have ? fn(o->g, index.node, u.node, rows.value) : NULL);
+  Value r = value_new(t, have ? fn(o->g, index.node, u.node, rows.value) : NULL);
+  return over_rows ? chunk_total(o, r, fn == ir_scatter_max) : r;
 }
 
 Value v_scatter_add(Ops *o, Value index, Value update, SDim rows) {
@@ -185,8 +204,21 @@ Value v_scatter_max(Ops *o, Value index, Value update, SDim rows) {
 
 Value v_iota(Ops *o, SType shape, int axis) {
   shape.dtype = DT_I32;
+  if (!chunk_row_by_row(o, value_new(shape, NULL), axis)) return value_bad();
   Type c;
   return value_new(shape, stype_concrete(shape, &c) ? ir_iota(o->g, c, axis) : NULL);
+}
+
+/* Rows of different batches have different noise; what is not made of rows has the same in all. */
+static Node *step_of_batch(Ops *o, SType shape, Node *step) {
+  bool rows = false;
+  for (int i = 0; i < shape.rank; i++) rows = rows || shape.dim[i].chunk;
+  if (!rows) return step;
+  const Chunk *c = o->chunk;
+  Node *last = ir_num(o->g, step, (double)c->nbatch);
+  Node *batch = c->counter ? ir_param(o->g, c->counter, step->type) : last;
+  Node *wide = ir_mul(o->g, step, ir_num(o->g, step, (double)c->nbatch + 1));
+  return ir_add(o->g, wide, batch);
 }
 
 Value v_random(Ops *o, SType shape, int distribution) {
@@ -197,6 +229,7 @@ Value v_random(Ops *o, SType shape, int distribution) {
   Type counter = type_scalar(DT_I32);
   Node *seed = ir_param(o->g, "seed", counter);
   Node *step = o->counter ? ir_param(o->g, o->counter, counter) : ir_const(o->g, counter, 0);
+  if (o->chunk) step = step_of_batch(o, shape, step);
   return value_new(shape, ir_random(o->g, c, distribution, stream, seed, step));
 }
 
@@ -285,19 +318,24 @@ Value v_matmul(Ops *o, Value a, Value b) {
   SDim p = ta.dim[ta.rank - 1], q = tb.dim[tb.rank == 1 ? 0 : tb.rank - 2];
   if (!dim_eq(p, q)) return no_product(o, a, b, p, q);
   if (ta.rank == 1 && tb.rank == 1) return v_sum(o, v_mul(o, a, b), (int[]){0}, 1, false);
+  if (p.chunk &&
+      (!chunk_one_axis(o, a, ta.rank - 1) || !chunk_one_axis(o, b, tb.rank == 1 ? 0 : tb.rank - 2)))
+    return value_bad();
   if (ta.rank == 1) a = v_expand(o, a, 0);
   if (tb.rank == 1) b = v_expand(o, b, 1);
   Value r;
   if (b.type.rank == 2 && a.type.rank > 2) { /* one matrix for all rows: a single product */
     SDim flat[2] = {stype_count(o, a.type, 0, a.type.rank - 1), p};
-    r = product(o, v_reshape(o, a, 2, flat), b);
+    r = product(o, regroup(o, a, 2, flat), b);
     SType t = a.type;
     t.dim[t.rank - 1] = b.type.dim[1];
-    r = v_reshape(o, r, t.rank, t.dim);
+    r = regroup(o, r, t.rank, t.dim);
   } else {
     if (!align_batches(o, &a, &b)) return value_bad();
     r = product(o, a, b);
   }
+  if (p.chunk) r = chunk_total(o, r, false);
+  if (r.bad) return r;
   if (ta.rank == 1) r = v_squeeze(o, r, r.type.rank - 2);
   if (tb.rank == 1) r = v_squeeze(o, r, r.type.rank - 1);
   return r;

@@ -30,6 +30,24 @@ typedef struct Value {
   Span span;
 } Value;
 
+/* What one batch gives to a sum or maximum over all rows. */
+typedef struct Partial {
+  const char *name; /* the accumulator: "acc.part0" */
+  Node *node;       /* NULL: a size is not known yet */
+  bool max;
+} Partial;
+
+/* A metric on a source: all of its rows, batch by batch (chunk.c). */
+typedef struct Chunk {
+  const char *name, *source; /* "acc", "test" */
+  SDim rows;                 /* the size of a batch, which counts as all rows (dims.h) */
+  const char *counter;       /* "acc.batch": number of the batch; NULL: the last, smaller one */
+  int64_t nbatch;            /* without that one */
+  Partial *part;
+  int npart, cap;
+  Span said; /* where an error has been reported last: one mistake gives one */
+} Chunk;
+
 /* Where expressions are lowered to. */
 typedef struct Ops {
   Arena *arena;
@@ -44,6 +62,7 @@ typedef struct Ops {
   bool counted;        /* the counter was used */
   int64_t *stream;     /* next stream of random numbers */
   bool train;          /* the objective of the level that owns what is called is being lowered */
+  Chunk *chunk;        /* NULL outside of metrics on a source */
 } Ops;
 
 Diag *ops_error(Ops *o, Span span, const char *code, const char *fmt, ...)
@@ -90,6 +109,17 @@ Value v_select(Ops *o, Value c, Value a, Value b);
 Value v_scale(Ops *o, Value x, double by); /* x * by, x + by */
 Value v_offset(Ops *o, Value x, double by);
 Value v_stop(Ops *o, Value x);
+
+/* chunk.c: for a metric computed batch by batch; errors reported, at o->at. */
+Value chunk_error(Ops *o, const char *why);
+/* An operation along the axis is possible: the axis does not count rows. */
+bool chunk_row_by_row(Ops *o, Value x, int axis);
+/* x has the rows of a batch along this axis, and nothing else that is made of them. */
+bool chunk_one_axis(Ops *o, Value x, int axis);
+bool chunk_reshapes(Ops *o, Value x, int rank, const SDim *dim); /* each row stays in its place */
+bool chunk_finished(const Ops *o, const Node *n); /* n depends on a total over all rows */
+/* The sum or maximum over all batches of a batch's part. */
+Value chunk_total(Ops *o, Value part, bool max);
 
 /* tensor.c: axes are in 0..rank-1, ascending, without repetition. */
 Value v_sum(Ops *o, Value x, const int *axes, int n, bool keep);

@@ -175,6 +175,12 @@ typedef struct Metric {
   Storage *value;   /* scalar; as f32/f64 */
   Func *func;       /* NULL: written by another function (losses) */
   bool output;      /* an array of final.npz rather than a number of reports; evaluated with them */
+  /* Over all rows of a source: start clears accumulators, batch adds one batch to them (or writes
+     its rows), nbatch times, numbered by counter; rest the rows that are left; then func. NULL:
+     none. */
+  Func *start, *batch, *rest;
+  Storage *counter;
+  int64_t nbatch;
 } Metric;
 
 typedef struct Source {

@@ -352,6 +352,12 @@ static void put_system(Out *o, const System *s) {
 
 /* ---- run and schedule */
 
+static void put_metric_func(Out *o, const char *word, const Func *f) {
+  if (!f) return;
+  put(o, " %s @", word);
+  put_name(o, f->name);
+}
+
 static void put_metric(Out *o, const Metric *m) {
   put_text(o, m->output ? "output " : "metric ");
   put_name(o, m->name);
@@ -361,6 +367,13 @@ static void put_metric(Out *o, const Metric *m) {
     put_text(o, " by @");
     put_name(o, m->func->name);
   }
+  put_metric_func(o, "start", m->start);
+  put_metric_func(o, "batch", m->batch);
+  if (m->batch) {
+    put(o, " repeat %lld with ", (long long)m->nbatch);
+    put_name(o, m->counter->name);
+  }
+  put_metric_func(o, "rest", m->rest);
   put_text(o, "\n");
 }
 

@@ -552,6 +552,15 @@ static void parse_metric(Parser *q, bool output) {
   expect(q, "=");
   m.value = storage(q);
   if (accept_word(q, "by")) m.func = func(q);
+  if (accept_word(q, "start")) m.start = func(q);
+  if (accept_word(q, "batch")) {
+    m.batch = func(q);
+    expect_word(q, "repeat");
+    m.nbatch = integer(q, 1, INT32_MAX);
+    expect_word(q, "with");
+    m.counter = storage(q);
+  }
+  if (accept_word(q, "rest")) m.rest = func(q);
   VEC_PUSH(q->arena, q->p->metric, q->p->nmetric, q->p->metric_cap, m);
 }
 

@@ -199,6 +199,10 @@ static void check_run(Verifier *v) {
     if (p->metric[i].value->type.rank != 0 && !p->metric[i].output)
       fail(v, "metric `%s` is no scalar", p->metric[i].name);
     check_known(v, p->metric[i].func);
+    check_known(v, p->metric[i].start);
+    check_known(v, p->metric[i].batch);
+    check_known(v, p->metric[i].rest);
+    check_scalar(v, p->metric[i].counter, DT_I32, "counter");
   }
   check_scalar(v, p->seed, DT_I32, "seed");
   if (p->nlevel && !p->run.top) fail(v, "the run has no top level");

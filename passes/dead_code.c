@@ -52,7 +52,9 @@ static bool referred(const Program *p, const Func *f) {
       if (f == l->system[k]->rhs_func || f == l->system[k]->apply) return true;
   }
   for (int i = 0; i < p->nmetric; i++)
-    if (p->metric[i].func == f) return true;
+    if (p->metric[i].func == f || p->metric[i].start == f || p->metric[i].batch == f ||
+        p->metric[i].rest == f)
+      return true;
   return false;
 }
 

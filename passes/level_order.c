@@ -195,16 +195,32 @@ static bool sweep(Program *p, Block *b) {
 
 /* ---- the pass */
 
+static void push_func(Program *p, Block *b, Func *f) {
+  if (!f) return;
+  Stmt *c = stmt_new(p, STMT_CALL);
+  c->func = f;
+  push(b, c);
+}
+
+/* Over all rows of a source: batch by batch, then the rows that are left. */
+static void push_metric(Program *p, Block *b, const Metric *m) {
+  Block batch = {0};
+  push_func(p, b, m->start);
+  push_func(p, &batch, m->batch);
+  if (m->batch) {
+    Stmt *loop = repeat(p, m->nbatch, NULL, batch.first);
+    loop->counter = m->counter;
+    push(b, loop);
+  }
+  push_func(p, b, m->rest);
+  push_func(p, b, m->func);
+}
+
 static Stmt *report(Program *p, Storage *counter) {
   Stmt *r = stmt_new(p, STMT_REPORT);
   r->counter = counter;
   Block b = {0};
-  for (int i = 0; i < p->nmetric; i++) {
-    if (!p->metric[i].func) continue;
-    Stmt *c = stmt_new(p, STMT_CALL);
-    c->func = p->metric[i].func;
-    push(&b, c);
-  }
+  for (int i = 0; i < p->nmetric; i++) push_metric(p, &b, &p->metric[i]);
   r->body = b.first;
   return r;
 }
@@ -212,11 +228,7 @@ static Stmt *report(Program *p, Storage *counter) {
 /* The top level's own draw comes before the report, which shows its loss on the batch of the step
    after it. */
 static void push_report(Program *p, Block *b, Storage *counter) {
-  if (p->run.top->draw) {
-    Stmt *c = stmt_new(p, STMT_CALL);
-    c->func = p->run.top->draw;
-    push(b, c);
-  }
+  push_func(p, b, p->run.top->draw);
   push(b, report(p, counter));
 }
 
@@ -239,9 +251,7 @@ bool pass_level_order(Program *p) {
       program_storage(p, ST_COUNTER, type_scalar(DT_I32), "%s.steps.done", p->run.top->name);
   Block main = {0}, body = {0};
   for (int i = 0; i < n; i++) {
-    Stmt *c = stmt_new(p, STMT_CALL);
-    c->func = order[i]->init;
-    push(&main, c);
+    push_func(p, &main, order[i]->init);
   }
   if (!below_top(p, &body, tree)) return false;
   push_report(p, &body, step);

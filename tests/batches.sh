@@ -38,3 +38,38 @@ MLO
 }
 epochs ''
 epochs 'shuffle = true;'
+
+# over SETTINGS: metrics and outputs over all rows of a source that is read as the settings say
+over() {
+  cat >"$dir/over.mlo" <<MLO
+dim N, C = 3;
+data d { file = "d.csv"; x : f32[N, 2]; y : i32[N] in range(0, C); $1 }
+data all { file = "d.csv"; x : f32[N, 2]; y : i32[N] in range(0, C); }
+level fit {
+  var W : f32[2, C] = normal(1);
+  let hit : f32[batch(d)] = f32(argmax(d.x @ W) == d.y);
+  minimize mean(xent(all.x @ W, all.y));
+  optimizer = sgd(lr = 0.5);
+  steps = 20;
+  metric accuracy on d = mean(hit);
+  metric loss on d = mean(xent(d.x @ W, d.y));
+  metric share on d = sum(hit * d.x[.., 0]) / sum(abs(d.x[.., 0]));
+  metric root on d = sqrt(mean(d.x^2) + sum(hit) / batch(d));
+  metric largest on d = max(d.x @ W) - min(index(d) * d.x[.., 1]);
+  metric moment on d = sum((d.x.T @ d.x)^2) + sum(segment_mean(d.x, d.y, C)^2);
+  output p on d = d.x * W[0, 0];
+  output table on d = segment_sum(one_hot(argmax(d.x @ W), C), d.y, C);
+}
+run main of fit { report = every(5, csv); precision = f64; }
+MLO
+  "$MLOC" run "$dir/over.mlo" --quiet --out "$dir/over$2" >/dev/null
+}
+over '' whole
+for size in 1 2 4 7 20 21; do
+  over "batch = $size; shuffle = true;" $size
+  paste -d, "$dir/overwhole/metrics.csv" "$dir/over$size/metrics.csv" | awk -F, 'NR > 1 {
+    n = NF / 2
+    for (i = 1; i <= n; i++) { d = $i - $(i + n); if (d < 0) d = -d; if (d > 1e-12) exit 1 }
+  }' || fail "metrics over all rows, batches of $size: $(cat "$dir/over$size/metrics.csv")"
+  cmp "$dir/overwhole/final.npz" "$dir/over$size/final.npz" || fail "outputs over all rows, batches of $size"
+done

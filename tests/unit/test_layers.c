@@ -76,7 +76,7 @@ typedef struct Context {
 static const double *read_param(void *ctx, const Node *param) {
   const Context *c = ctx;
   if (!strcmp(param->attr.sym, "seed")) return &c->seed;
-  if (!strcmp(param->attr.sym, "fit.count")) return &c->step;
+  if (!strcmp(param->attr.sym, "fit.draws")) return &c->step;
   bool tangent = !strncmp(param->attr.sym, "t.", 2); /* "t.fit.A" */
   const Storage *s = program_find(c->p, param->attr.sym + (tangent ? 2 : 0));
   return tangent ? &c->dir[s->base_offset] : &c->x[s->base_offset];

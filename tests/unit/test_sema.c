@@ -109,6 +109,11 @@ static const char *const good[] = {
     "var a : f32[N] = mini.z; minimize sum(a[index(mini)] * (mini.x @ w)) + norm2(a);",
     "var a : f32[N] = f32(index(mini)); minimize sum(a) * sum(w) * batch(train) / N;",
     "minimize sum(w * D) * mean(train.z[index(train)]) + sum(train.z[index(mini)[0..2]]);",
+    ("let r : f32[batch(mini)] = (mini.x @ w)^2; minimize sum(r); metric a on mini = sqrt(mean(r));"
+     "metric b on train = mean(r); output c on mini = r * index(mini); output d on mini = max(r);"),
+    ("minimize norm2(w); metric a on mini = mean(softmax(mini.x @ outer(w, w)));"
+     "metric b on mini = nll(mini.x @ w, mini.z) / batch(mini) + norm2(mini.x.T @ mini.z);"
+     "output c on mini = gumbel_softmax(mini.x) @ w;"),
     "minimize sum(abs(train.y - 1) * train.z) * norm2(w);",
     "minimize norm2(w) * size(train.x, 0) / N - size(w, -1);",
     "var net = mlp[D, 2 * width, C]; minimize mean(xent(net(train.x), train.y)) + norm2(w);",
@@ -262,6 +267,40 @@ static void test_batches(void **state) {
   arena_free(r.arena);
 }
 
+static void test_metrics_on_sources(void **state) {
+  (void)state;
+  char text[4000];
+  snprintf(text, sizeof text,
+           "%slevel fit { var w : f32[D] = 0; optimizer = sgd(lr = 1); minimize sum(w^2);"
+           " metric a on odd = sqrt(mean((odd.x @ w - odd.z)^2)) + max(odd.z);"
+           " output p on odd = odd.x * w; metric whole on train = mean(train.z);"
+           " metric even on mini = mean(mini.z); }\n"
+           "data odd { file = \"train.npz\"; x : f32[N, D]; z : f32[N]; batch = 7; }\n"
+           "run main of fit {}\n",
+           head);
+  Result r = compile(text, (SemaOptions){0});
+  assert_non_null(r.program);
+  const Metric *m = r.program->metric + 1;
+  assert_int_equal(m->nbatch, 5);
+  assert_true(m->start && m->batch && m->rest && m->func && m->start->nresult == 2);
+  assert_int_equal(m->rest->nresult, 2);
+  assert_true(reads(m->batch, "a.batch") && !reads(m->rest, "a.batch"));
+  assert_true(reads(m->func, "a.part0") && !reads(m->func, "odd.x"));
+  assert_true(reads(m->batch, "odd.x") && !reads(m->batch, "fit.draws"));
+  m++;
+  assert_true(!m->start && m->batch && m->rest && !m->func && m->output);
+  assert_int_equal(type_count(m->value->type), 120);
+  assert_ptr_equal(m->batch->dest[0]->base, m->value);
+  assert_ptr_equal(m->batch->row[0], m->counter);
+  assert_int_equal(m->rest->dest[0]->base_offset, 105);
+  m++;
+  assert_true(m->func && !m->batch && !m->start && !m->rest);
+  m++;
+  assert_true(m->func && m->batch && m->start && !m->rest);
+  assert_null(ir_verify(r.program));
+  arena_free(r.arena);
+}
+
 static void test_set(void **state) {
   (void)state;
   char text[4000];
@@ -404,6 +443,29 @@ static const Wrong statements[] = {
     {"minimize sum(w) * batch(w);", "E0423@2"},
     {"let b : f32[batch(bits)] = mini.z;\nminimize sum(b) * sum(w);", "E0217@2"},
     {"var a : f32[M] = mini.z;\nminimize sum(a) * sum(w);", "E0201@2"},
+    {"minimize sum(w); metric a on nothing = 1;", "E0423@2"},
+    {"minimize sum(w); metric a on w = 1;", "E0423@2"},
+    {"minimize sum(w); metric a on mini = mini.z;", "E0328@2"},
+    {"minimize sum(w); metric a on mini = mean((mini.z - mean(mini.z))^2);", "E0336@2"},
+    {"minimize sum(w); metric a on mini = std(mini.z);", "E0336@2"},
+    {"minimize sum(w); metric a on mini = sum(softmax(mini.z));", "E0336@2"},
+    {"minimize sum(w); metric a on mini = sum(mini.x @ mini.x.T);", "E0336@2"},
+    {"minimize sum(w); metric a on mini = sum(outer(mini.z, mini.z));", "E0336@2"},
+    {"minimize sum(w); metric a on mini = sum(expand_dims(mini.z, 0) - expand_dims(mini.z, 1));",
+     "E0336@2"},
+    {"minimize sum(w); metric a on mini = mini.z[0] + sum(mini.z[1..]);", "E0336@2 E0336@2"},
+    {"minimize sum(w); metric a on mini = mean(argmax(mini.z));", "E0336@2"},
+    {"minimize sum(w); metric a on mini = sum(mini.z * roll(mini.z, 1));", "E0336@2"},
+    {"minimize sum(w); metric a on mini = sum(reverse(mini.z));", "E0336@2"},
+    {"minimize sum(w); metric a on mini = sum(mini.z * iota(batch(mini)));", "E0336@2"},
+    {"minimize sum(w); metric a on mini = sum(concat(mini.z, mini.z));", "E0336@2"},
+    {"minimize sum(w); metric a on mini = sum(mini.z[index(mini)]);", "E0216@2"},
+    {"minimize sum(w); metric a on mini = sum(reshape(mini.x, D, batch(mini)));", "E0336@2"},
+    {"minimize sum(w); metric a on mini = sum(reshape(mini.x, D * batch(mini)));", "E0336@2"},
+    {"minimize sum(w); metric a on mini = sum(mini.z * train.z);", "E0201@2"},
+    {"minimize sum(w); output a on mini = mini.x.T;", "E0336@2"},
+    {"minimize sum(w); output a on mini = mini.z - mean(mini.z);", "E0336@2"},
+    {"minimize sum(w); output a on mini = expand_dims(mini.z, 0);", "E0336@2"},
     {"minimize w[3];", "E0208@2"},
     {"minimize w[-4] + w[0..4];", "E0208@2 E0208@2"},
     {"minimize w[0, 0];", "E0209@2"},
@@ -573,6 +635,7 @@ int main(void) {
       cmocka_unit_test(test_contract),
       cmocka_unit_test(test_random_reads_counters),
       cmocka_unit_test(test_batches),
+      cmocka_unit_test(test_metrics_on_sources),
       cmocka_unit_test(test_set),
       cmocka_unit_test(test_absent_files),
       cmocka_unit_test(test_pedantic),
