@@ -142,6 +142,26 @@ static json_t *statements(const Program *p, const Stmt *s) {
 
 json_t *inspect_schedule(const Program *p) { return statements(p, p->schedule); }
 
+/* ---- data */
+
+json_t *inspect_sources(const Program *p) {
+  json_t *a = json_array();
+  for (int i = 0; i < p->nsource; i++) {
+    const Source *s = p->source[i];
+    json_t *o = json_object(), *parts = json_object();
+    json_object_set_new(o, "name", json_string(s->name));
+    json_object_set_new(o, "file", json_string(s->file));
+    if (s->rows) json_object_set_new(o, "rows", json_integer(s->rows));
+    if (s->batch) json_object_set_new(o, "batch", json_integer(s->batch));
+    json_object_set_new(o, "shuffled", json_boolean(s->shuffled));
+    for (int k = 0; k < s->npart; k++)
+      json_object_set_new(parts, s->part[k].name, json_integer(type_count(s->part[k].rows->type)));
+    json_object_set_new(o, "parts", parts);
+    json_array_append_new(a, o);
+  }
+  return a;
+}
+
 /* ---- systems and libraries */
 
 json_t *inspect_systems(const Program *p) {
@@ -176,6 +196,7 @@ void cg_inspect(const Program *p, const char *source, FILE *out, bool json) {
   json_t *o = json_object();
   json_object_set_new(o, "program", json_string(p->name));
   json_object_set_new(o, "run", p->run.name ? json_string(p->run.name) : json_null());
+  json_object_set_new(o, "sources", inspect_sources(p));
   json_object_set_new(o, "kernels", inspect_kernels(p, source));
   json_object_set_new(o, "memory", inspect_memory(p));
   json_object_set_new(o, "schedule", inspect_schedule(p));

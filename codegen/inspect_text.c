@@ -93,10 +93,28 @@ static void systems(FILE *out, const json_t *a) {
   }
 }
 
+static void sources(FILE *out, const json_t *a) {
+  size_t i;
+  json_t *s, *rows;
+  const char *part;
+  if (json_array_size(a)) fputs("\ndata\n", out);
+  json_array_foreach(a, i, s) {
+    fprintf(out, "  %s: %s", string(s, "name"), string(s, "file"));
+    if (integer(s, "rows")) fprintf(out, ", %lld rows", integer(s, "rows"));
+    if (integer(s, "batch")) fprintf(out, ", batches of %lld", integer(s, "batch"));
+    fputs(json_is_true(json_object_get(s, "shuffled")) ? ", shuffled" : "", out);
+    json_object_foreach(json_object_get(s, "parts"), part, rows)
+        fprintf(out, ", %s has %lld", part, (long long)json_integer_value(rows));
+    fputs("\n", out);
+  }
+}
+
 void inspect_print(const json_t *report, FILE *out) {
   size_t i;
   json_t *k;
-  fprintf(out, "program %s, run %s\n\nkernels\n", string(report, "program"), string(report, "run"));
+  fprintf(out, "program %s, run %s\n", string(report, "program"), string(report, "run"));
+  sources(out, json_object_get(report, "sources"));
+  fputs("\nkernels\n", out);
   json_array_foreach(json_object_get(report, "kernels"), i, k) kernel(out, k);
   memory(out, json_object_get(report, "memory"));
   fputs("\nschedule\n", out);

@@ -119,11 +119,23 @@ static void sources(Main *m) {
                 number(u, f->lo), number(u, f->hi), (long long)emit_byte(f));
     }
     text_add(m->out, "};\n");
+    if (s->npart) text_addf(m->out, "static const MloPart parts%d[] = {\n", i);
+    for (int k = 0; k < s->npart; k++)
+      text_addf(m->out, "{%s, %lld, %lld},\n", quote_or_null(u, s->part[k].name),
+                (long long)type_count(s->part[k].rows->type),
+                (long long)emit_byte(s->part[k].rows));
+    if (s->npart) text_add(m->out, "};\n");
   }
   text_add(m->out, p->nsource ? "static const MloSource sources[] = {\n" : "");
-  for (int i = 0; i < p->nsource; i++)
-    text_addf(m->out, "{%s, %s, %d, fields%d},\n", quote_or_null(u, p->source[i]->name),
-              quote_or_null(u, p->source[i]->file), p->source[i]->nfield, i);
+  for (int i = 0; i < p->nsource; i++) {
+    const Source *s = p->source[i];
+    int by = s->nfield - 1;
+    while (by >= 0 && s->field[by] != s->by) by--;
+    text_addf(m->out, "{%s, %s, %d, fields%d, %d, %d, ", quote_or_null(u, s->name),
+              quote_or_null(u, s->file), s->nfield, i, s->npart, by);
+    text_add(m->out, s->npart ? arena_printf(u->arena, "parts%d", i) : "NULL");
+    text_addf(m->out, ", %lld, %lld},\n", (long long)s->rows, (long long)s->split_seed);
+  }
   text_add(m->out, p->nsource ? "};\n" : "");
 }
 

@@ -41,6 +41,12 @@ const Explanation explain_data[] = {
      "data d { file = \"d.npz\"; scale : f32; x : f32[N]; batch = 2; }\n",
      "dim N = 5;\n"
      "data d { file = \"d.npz\"; scale : f32; x : f32[N]; batch = 2; rows = N; }\n"},
+    {"E0422", "a split that cannot be made",
+     "`split = parts(tr = 0.6, va = 0.4, by = y, seed = 7);` gives every part a share of the\n"
+     "rows: above 0, together at most 1, and each at least one row. `by` names a field of one\n"
+     "integer a row, each value of which is divided alike; `seed` chooses the rows.\n",
+     "data d { file = \"d.npz\"; x : f32[10]; split = parts(a = 0.8, b = 0.4); }\n",
+     "data d { file = \"d.npz\"; x : f32[10]; split = parts(a = 0.8, b = 0.2); }\n"},
     {"E0423", "a data source is needed here",
      "`index(train)`, `batch(train)` and `metric acc on train = ..` take the name of a data\n"
      "source, or of a part of its split: `train.tr`.\n",

@@ -103,6 +103,15 @@ static void emit_source(Sema *s, Program *p, Symbol *y) {
   }
   if (d->batch) src->batch = d->all.batch.value;
   src->shuffled = d->shuffled;
+  if (d->batch || d->npart) src->rows = d->row.value;
+  src->part = arena_array(s->arena, SourcePart, d->npart);
+  src->split_seed = d->split_seed;
+  if (d->by) src->by = program_find(p, d->by->storage);
+  for (; src->npart < d->npart; src->npart++) {
+    const SRows *r = &d->part[src->npart].rows;
+    Storage *st = program_storage(p, ST_DATA, type_make(DT_I32, 1, &r->rows.value), "%s", r->index);
+    src->part[src->npart] = (SourcePart){d->part[src->npart].name, st};
+  }
   VEC_PUSH(s->arena, p->source, p->nsource, p->source_cap, src);
 }
 

@@ -158,7 +158,16 @@ static Value data_field_value(Sema *s, const AstExpr *e, Symbol *y, const SRows 
     return value_bad();
   }
   SField *f = data_field(y->data, e->text);
-  if (!f && y->twice) return value_bad();
+  Symbol *same;
+  if (!f && (y->twice || y->data->bad_rows)) return value_bad();
+  if (!f && rows_find(s, e, &same, true)) {
+    Diag *d = ops_error(&s->ops, e->span, "E0106",
+                        "`%s.%s` is a part of a data source, not a value", y->name, e->text);
+    if (y->data->nfield)
+      diag_help(s->diags, d, "name a field of it: `%s.%s.%s`", y->name, e->text,
+                y->data->field[0].name);
+    return value_bad();
+  }
   if (!f) {
     const char **names = arena_array(s->arena, const char *, y->data->nfield);
     for (int i = 0; i < y->data->nfield; i++) names[i] = y->data->field[i].name;

@@ -95,7 +95,8 @@ Symbol *library_find(Sema *s, const char *name);
 void sema_data(Sema *s);                        /* sema_data.c */
 SField *data_field(SData *d, const char *name); /* NULL if there is none */
 /* Rows of sources: sema_rows.c. */
-void sema_rows(Sema *s, Symbol *data); /* batches, shuffling, splits; after the fields' types */
+void sema_rows(Sema *s, Symbol *data);  /* batches, shuffling, splits; after the fields' types */
+void sema_split(Sema *s, Symbol *data); /* sema_split.c: its parts; sizes once rows are known */
 /* A source `train` or a part `train.tr`; NULL if it is neither, which is said unless `quiet`. */
 SRows *rows_find(Sema *s, const AstExpr *e, Symbol **data, bool quiet);
 bool rows_batch(Sema *s, const AstExpr *call, SDim *out); /* batch(train) as a size */

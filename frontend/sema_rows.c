@@ -83,7 +83,7 @@ static void read_batch(Sema *s, Symbol *y, SRows *r) {
 
 void sema_rows(Sema *s, Symbol *y) {
   SData *d = y->data;
-  const AstExpr *wants = d->batch ? d->batch : d->shuffle;
+  const AstExpr *wants = d->batch ? d->batch : d->shuffle ? d->shuffle : d->split;
   d->all = (SRows){.name = y->name, .number = s->nrows++};
   bool found = find_rows(s, y);
   if (d->shuffle) d->shuffled = read_flag(s, d, d->shuffle);
@@ -97,6 +97,8 @@ void sema_rows(Sema *s, Symbol *y) {
                "without `batch` a level reads all rows at once, whatever their order");
   d->all.rows = d->row;
   read_batch(s, y, &d->all);
+  if (d->split && found) sema_split(s, y);
+  for (int i = 0; i < d->npart; i++) read_batch(s, y, &d->part[i].rows);
 }
 
 /* ---- rows at hand */

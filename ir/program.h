@@ -183,13 +183,23 @@ typedef struct Metric {
   int64_t nbatch;
 } Metric;
 
+typedef struct SourcePart { /* of a split */
+  const char *name;
+  Storage *rows; /* DATA "train.tr.rows", i32: the runtime fills it once the source is loaded */
+} SourcePart;
+
 typedef struct Source {
   const char *name, *file;
   Storage **field; /* "train.x": array x of the file */
   const char **array;
   int nfield;
+  int64_t rows;  /* of a batched or split source */
   int64_t batch; /* rows of a batch, 0: not batched */
   bool shuffled;
+  SourcePart *part;
+  int npart;
+  Storage *by; /* field whose values are each divided as the parts are; NULL: none */
+  int64_t split_seed;
 } Source;
 
 typedef struct Run {

@@ -139,11 +139,28 @@ static void put_storage(Out *o, const Storage *s) {
   put_text(o, "\n");
 }
 
+static void put_split(Out *o, const Source *s) {
+  put_text(o, " split");
+  if (s->by) {
+    put_text(o, " by ");
+    put_name(o, s->by->name);
+  }
+  put(o, " seed %lld {", (long long)s->split_seed);
+  for (int i = 0; i < s->npart; i++) {
+    put_text(o, i ? ", " : " ");
+    put_name(o, s->part[i].name);
+    put_text(o, " = ");
+    put_name(o, s->part[i].rows->name);
+  }
+  put_text(o, " }");
+}
+
 static void put_source(Out *o, const Source *s) {
   put_text(o, "source ");
   put_name(o, s->name);
   put_text(o, " = ");
   put_name(o, s->file);
+  if (s->rows) put(o, " rows %lld", (long long)s->rows);
   if (s->batch) put(o, " batch %lld", (long long)s->batch);
   if (s->shuffled) put_text(o, " shuffled");
   put_text(o, " {");
@@ -153,7 +170,9 @@ static void put_source(Out *o, const Source *s) {
     put_text(o, " = ");
     put_name(o, s->array[i]);
   }
-  put_text(o, " }\n");
+  put_text(o, " }");
+  if (s->npart) put_split(o, s);
+  put_text(o, "\n");
 }
 
 /* ---- functions */

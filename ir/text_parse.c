@@ -220,12 +220,28 @@ static void parse_storage(Parser *q) {
   }
 }
 
+static void parse_split(Parser *q, Source *s) {
+  int cap = 0;
+  if (accept_word(q, "by")) s->by = storage(q);
+  expect_word(q, "seed");
+  s->split_seed = integer(q, 0, INT32_MAX);
+  expect(q, "{");
+  while (!accept(q, "}")) {
+    if (s->npart) expect(q, ",");
+    SourcePart part = {.name = name(q)};
+    expect(q, "=");
+    part.rows = storage(q);
+    VEC_PUSH(q->arena, s->part, s->npart, cap, part);
+  }
+}
+
 static void parse_source(Parser *q) {
   Source *s = arena_new_of(q->arena, Source);
   int cap_field = 0, cap_array = 0, n = 0;
   s->name = name(q);
   expect(q, "=");
   s->file = name(q);
+  if (accept_word(q, "rows")) s->rows = integer(q, 1, INT32_MAX);
   if (accept_word(q, "batch")) s->batch = integer(q, 1, INT32_MAX);
   s->shuffled = accept_word(q, "shuffled");
   expect(q, "{");
@@ -237,6 +253,7 @@ static void parse_source(Parser *q) {
     const char *array = name(q);
     VEC_PUSH(q->arena, s->array, n, cap_array, array);
   }
+  if (accept_word(q, "split")) parse_split(q, s);
   VEC_PUSH(q->arena, q->p->source, q->p->nsource, q->p->source_cap, s);
 }
 

@@ -189,8 +189,25 @@ static void check_stmts(Verifier *v, const Stmt *s) {
   }
 }
 
+static void check_source(Verifier *v, const Source *s) {
+  int64_t left = s->rows;
+  bool by = !s->by;
+  if (s->batch > s->rows) fail(v, "source `%s`: a batch has more rows than there are", s->name);
+  for (int i = 0; i < s->npart; i++) {
+    const Storage *r = s->part[i].rows;
+    left -= type_count(r->type);
+    if (r->kind != ST_DATA || r->base || r->type.dtype != DT_I32 || r->type.rank != 1)
+      fail(v, "`%s` holds no row numbers", r->name);
+  }
+  if (left < 0) fail(v, "source `%s`: its parts have more rows than there are", s->name);
+  for (int i = 0; i < s->nfield; i++) by = by || s->field[i] == s->by;
+  if (!by || (s->by && !type_eq(s->by->type, type_make(DT_I32, 1, &s->rows))))
+    fail(v, "source `%s`: `%s` does not label its rows", s->name, s->by->name);
+}
+
 static void check_run(Verifier *v) {
   const Program *p = v->p;
+  for (int i = 0; i < p->nsource; i++) check_source(v, p->source[i]);
   for (int i = 0; i < p->nsource; i++)
     for (int k = 0; k < p->source[i]->nfield; k++)
       if (p->source[i]->field[k]->kind != ST_DATA || p->source[i]->field[k]->base)

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MLO_ABI = 2, MLO_MAX_RANK = 6 };
+enum { MLO_ABI = 3, MLO_MAX_RANK = 6 };
 
 /* Same order as the compiler's element types. */
 typedef enum MloDType { MLO_BOOL, MLO_I32, MLO_F32, MLO_F64 } MloDType;
@@ -33,12 +33,22 @@ typedef struct MloField {
   size_t offset; /* bytes from the arena's start where the loaded array goes */
 } MloField;
 
+/* A part of a split: which rows, by number and ascending, is written to the arena after loading. */
+typedef struct MloPart {
+  const char *name; /* "tr" */
+  int64_t count;
+  size_t offset; /* int32_t[count] */
+} MloPart;
+
 typedef struct MloSource {
   const char *name; /* "train" */
   const char
       *file; /* as written, relative to `dir` of the program unless absolute; --data overrides */
   int nfield;
   const MloField *field;
+  int npart, by; /* by: field whose values are each divided as the parts are; -1: none */
+  const MloPart *part;
+  int64_t nrow, split_seed; /* where there are parts */
 } MloSource;
 
 /* A scalar that --set NAME=VALUE may override without recompiling. */
@@ -81,10 +91,11 @@ typedef struct MloProgram {
   const MloArray *array;
   const MloMetric *metric;
   int nstate;
-  const MloArray *state; /* what one step of the top level leaves to the next: checkpoints hold it */
+  const MloArray
+      *state; /* what one step of the top level leaves to the next: checkpoints hold it */
   int64_t checkpoint_every, checkpoint_keep; /* steps, 0: never; how many stay, 0: all */
   const char *top_steps;                     /* the setting that --steps overrides, or NULL */
-  size_t seed_offset;                /* i32 scalar: the run's seed */
+  size_t seed_offset;                        /* i32 scalar: the run's seed */
   size_t top_steps_offset;           /* i32 scalar that the schedule's outer loop reads: --steps */
   int64_t seed, steps, report_every; /* defaults */
   bool report_csv;
@@ -95,7 +106,7 @@ typedef struct MloProgram {
 /* Parses options, loads and checks data, runs, writes the run directory; returns the exit code
    (0 ok, 2 usage, 3 data or output, 4 diverged, 5 device, 75 interrupted). The arena is zeroed and
    aligned to a page. The versioned symbol makes a runtime of another ABI fail at link time. */
-#define mlo_main mlo_main_abi2
+#define mlo_main mlo_main_abi3
 int mlo_main(int argc, char **argv, const MloProgram *p);
 
 /* Called by the schedule once a step of the top level, before its update at 0-based step `step` and

@@ -7,6 +7,7 @@
 #include "runtime/blas.h"
 #include "runtime/cpu.h"
 #include "runtime/data.h"
+#include "runtime/split.h"
 
 #include <errno.h>
 #include <math.h>
@@ -154,7 +155,7 @@ static bool load_source(MloRun *run, int i, RtErr *e) {
 static bool fill_arena(MloRun *run, RtErr *e) {
   const MloProgram *p = run->program;
   for (int i = 0; i < p->nsource; i++)
-    if (!load_source(run, i, e)) return false;
+    if (!load_source(run, i, e) || !rt_split(&p->data[i], run->arena, e)) return false;
   for (int i = 0; i < p->nsetting; i++)
     write_scalar(run->arena + p->setting[i].offset, p->setting[i].dtype, run->option.setting[i]);
   write_scalar(run->arena + p->seed_offset, MLO_I32, (double)run->option.seed);

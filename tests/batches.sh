@@ -73,3 +73,56 @@ for size in 1 2 4 7 20 21; do
   }' || fail "metrics over all rows, batches of $size: $(cat "$dir/over$size/metrics.csv")"
   cmp "$dir/overwhole/final.npz" "$dir/over$size/final.npz" || fail "outputs over all rows, batches of $size"
 done
+
+# A split: every row in one part, labels divided alike, the same whatever the batch; a part's batches hold its rows alone.
+split() {
+  cat >"$dir/split.mlo" <<MLO
+dim N, C = 3;
+data d { file = "d.csv"; x : f32[N, 2]; y : i32[N] in range(0, C); $1
+         split = parts(tr = 0.6, va = 0.25, te = 0.15, by = y, seed = 3); }
+data all { file = "d.csv"; x : f32[N, 2]; }
+level fit {
+  var c : f32[N] = 0;
+  maximize sum(c[index(d.tr)]) + 0 * sum(c[index(d.va)]);
+  optimizer = sgd(lr = 1);
+  steps = 3;
+  metric count on d.tr = sum(d.tr.x[.., 0] == d.tr.x[.., 0]);
+  metric misread on d.tr = sum(abs(d.tr.x - all.x[index(d.tr)]));
+  metric trained = sum(c);
+  output tr on d.tr = index(d.tr);
+  output va on d.va = index(d.va);
+  output te on d.te = index(d.te);
+  metric labels on d.va = sum(square(segment_sum(0 * d.va.x + 1, d.va.y, C)[.., 0] - 5 / 3));
+}
+run main of fit { report = every(1, csv); precision = f64; }
+MLO
+  "$MLOC" run "$dir/split.mlo" --quiet --out "$dir/split$2" >/dev/null
+  [ "$(column count "$dir/split$2/metrics.csv" | tail -n 1)" = 13 ] || fail "a part of 0.6 of 21 rows has not 13"
+  [ "$(column misread "$dir/split$2/metrics.csv" | tail -n 1)" = 0 ] || fail "a part reads other rows"
+  [ "$(column trained "$dir/split$2/metrics.csv" | tail -n 1)" = "$3" ] || fail "a batch of a part holds other rows"
+}
+split '' whole 39
+split 'batch = 2; shuffle = true;' small 6
+# The parts together: each of the 21 rows once.
+cat >"$dir/seen.mlo" <<MLO
+data r {
+  file = "splitsmall/final.npz";
+  tr : i32[13] in range(0, 21);
+  va : i32[5] in range(0, 21);
+  te : i32[3] in range(0, 21);
+}
+level seen {
+  var c : f32[21] = 0;
+  maximize sum(c[r.tr]) + sum(c[r.va]) + sum(c[r.te]);
+  optimizer = sgd(lr = 1);
+  steps = 1;
+  metric low = min(c);
+  metric high = max(c);
+}
+run main of seen { report = every(1, csv); }
+MLO
+"$MLOC" run "$dir/seen.mlo" --quiet --out "$dir/seen" >/dev/null
+[ "$(tail -n 1 "$dir/seen/metrics.csv" | cut -d, -f 2-)" = "21,1,1" ] ||
+  fail "a row is in two parts or in none: $(cat "$dir/seen/metrics.csv")"
+cmp "$dir/splitwhole/final.npz" "$dir/splitsmall/final.npz" >/dev/null && fail "both kinds of batches trained alike"
+exit 0

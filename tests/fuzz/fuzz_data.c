@@ -88,7 +88,7 @@ static void try_file(const char *path) {
                 .check = MLO_BOX,
                 .lo = -100,
                 .hi = 100};
-  MloSource s = {"s", path, 1, &f};
+  MloSource s = {.name = "s", .file = path, .nfield = 1, .field = &f};
   MloProbe p;
   MloProbeArray a;
   RtErr e = {0};

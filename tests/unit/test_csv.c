@@ -8,7 +8,7 @@
 #include <zlib.h>
 
 static bool load(const char *path, MloField *f, int n, void *dest, RtErr *e) {
-  MloSource s = {"s", path, n, f};
+  MloSource s = {.name = "s", .file = path, .nfield = n, .field = f};
   *e = (RtErr){0};
   return rt_load(&s, path, "", dest, e);
 }

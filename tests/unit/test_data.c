@@ -13,7 +13,7 @@
 
 /* Loads one field from a file; the message is in e->text. */
 static bool load1(const char *path, MloField f, void *dest, RtErr *e) {
-  MloSource s = {"s", path, 1, &f};
+  MloSource s = {.name = "s", .file = path, .nfield = 1, .field = &f};
   *e = (RtErr){0};
   return rt_load(&s, path, "", dest, e);
 }
@@ -238,7 +238,7 @@ static void test_npz(void **state) {
     write_zip(path, names, 3, deflate);
     MloField f[] = {{.name = "x", .dtype = MLO_F32, .rank = 1, .dim = {2}},
                     {.name = "y", .dtype = MLO_F32, .rank = 1, .dim = {2}, .offset = 8}};
-    MloSource s = {"s", path, 2, f};
+    MloSource s = {.name = "s", .file = path, .nfield = 2, .field = f};
     assert_true(rt_load(&s, path, "", (unsigned char *)out, &e));
     assert_true(out[0] == 1 && out[1] == 2 && out[2] == 1 && out[3] == 2);
     f[1].name = "z";
@@ -487,7 +487,7 @@ static void test_writer(void **state) {
   MloField f[] = {{.name = "fit.w", .dtype = MLO_F64, .rank = 2, .dim = {2, 3}},
                   {.name = "tune.rho", .dtype = MLO_F64, .offset = 48},
                   {.name = "none", .dtype = MLO_F32, .rank = 1}};
-  MloSource s = {"s", path, 3, f};
+  MloSource s = {.name = "s", .file = path, .nfield = 3, .field = f};
   assert_true(rt_load(&s, path, "", (unsigned char *)back, &e));
   assert_memory_equal(arena, back, 56);
   assert_false(rt_write_npz("/nowhere/final.npz", a, 3, (unsigned char *)arena, &e));

@@ -55,7 +55,8 @@ static const MloField field = {.name = "x",
                                .lo = 0,
                                .hi = 10,
                                .offset = offsetof(Arena, x)};
-static const MloSource source = {"train", "x.csv", 1, &field};
+static const MloSource source = {
+    .name = "train", .file = "x.csv", .nfield = 1, .field = &field};
 static const MloSetting setting = {
     "tune.optimizer.lr", MLO_F64, offsetof(Arena, lr), 0.25, 0, INFINITY};
 static const MloArray array = {"fit.w", MLO_F64, 0, {0}, offsetof(Arena, w)};

@@ -48,6 +48,8 @@ static const char head[] =
     "data train { file = \"train.npz\"; x : f32[N, D]; y : i32[N] in range(0, C); z : f32[N]; }"
     "data mini { file = \"train.npz\"; x : f32[N, D]; z : f32[N]; batch = 8; shuffle = true; }"
     "data bits { file = \"train.npz\"; x : f32[N, D]; z : f32[N]; batch = width * 4; }"
+    "data cut { file = \"train.npz\"; x : f32[N, D]; y : i32[N] in range(0, C); z : f32[N];"
+    " batch = 7; shuffle = true; split = parts(a = 0.6, b = 0.25, by = y); }"
     "data val { file = \"val.npz\"; x : f32[M, D]; y : i32[M] in range(0, C); z : f32[M]; }"
     "fn nll(a : f32[..], b : f32[..]) -> f32 = mean(softplus(a) - a * b);"
     "fn affine(x : f32[.., I], W : f32[I, O], b : f32[O]) -> f32[.., O] = x @ W + b;\n";
@@ -114,6 +116,9 @@ static const char *const good[] = {
     ("minimize norm2(w); metric a on mini = mean(softmax(mini.x @ outer(w, w)));"
      "metric b on mini = nll(mini.x @ w, mini.z) / batch(mini) + norm2(mini.x.T @ mini.z);"
      "output c on mini = gumbel_softmax(mini.x) @ w;"),
+    ("var a : f32[N] = 1; minimize mean(a[index(cut.a)] * (cut.a.x @ w - cut.a.z)^2) + norm2(a);"
+     "metric b on cut.b = sqrt(mean((cut.b.x @ w - cut.b.z)^2)); output p on cut.a = cut.a.y;"
+     "metric c = mean(xent(cut.b.x @ outer(w, iota(4)), cut.b.y)) / batch(cut.b);"),
     "minimize sum(abs(train.y - 1) * train.z) * norm2(w);",
     "minimize norm2(w) * size(train.x, 0) / N - size(w, -1);",
     "var net = mlp[D, 2 * width, C]; minimize mean(xent(net(train.x), train.y)) + norm2(w);",
@@ -301,6 +306,30 @@ static void test_metrics_on_sources(void **state) {
   arena_free(r.arena);
 }
 
+static void test_splits(void **state) {
+  (void)state;
+  char text[4000];
+  snprintf(text, sizeof text,
+           "%slevel fit { var w : f32[D] = 0; optimizer = sgd(lr = 1);"
+           " minimize mean((cut.a.x @ w - cut.a.z)^2); metric v on cut.b = mean(cut.b.x @ w); }\n"
+           "run main of fit {}\n",
+           head);
+  Result r = compile(text, (SemaOptions){0});
+  assert_non_null(r.program);
+  const Source *s = r.program->source[0];
+  assert_true(s->npart == 2 && s->rows == 40 && s->batch == 7);
+  assert_ptr_equal(s->by, storage(r.program, "cut.y", ST_DATA));
+  assert_ptr_equal(s->part[0].rows, storage(r.program, "cut.a.rows", ST_DATA));
+  assert_int_equal(s->part[0].rows->type.dim[0], 24);
+  assert_int_equal(s->part[1].rows->type.dim[0], 10);
+  const Graph *g = r.program->level[0]->objective->graph;
+  for (int i = 0; i < g->nnode; i++)
+    if (g->node[i]->op == OP_shuffle) assert_int_equal(g->node[i]->attr.i[0], 24);
+  const Metric *m = r.program->metric + 1;
+  assert_true(m->nbatch == 1 && m->rest && reads(m->batch, "cut.b.rows"));
+  arena_free(r.arena);
+}
+
 static void test_set(void **state) {
   (void)state;
   char text[4000];
@@ -361,8 +390,8 @@ static void test_pedantic(void **state) {
   Result r = compile(text, (SemaOptions){.pedantic = true});
   assert_non_null(r.program);
   assert_int_equal(r.diags->nerror, 0);
-  assert_int_equal(r.diags->ndiag, 4); /* scale, affine, mini, bits */
-  for (int i = 0; i < 4; i++) assert_string_equal(r.diags->diag[i]->code, "W0101");
+  assert_int_equal(r.diags->ndiag, 5); /* scale, affine, mini, bits, cut */
+  for (int i = 0; i < 5; i++) assert_string_equal(r.diags->diag[i]->code, "W0101");
   arena_free(r.arena);
 }
 
@@ -437,6 +466,13 @@ static const Wrong statements[] = {
     {"minimize sum(train.z - mini.z);", "E0201@2"},
     {"minimize sum(mini.z - bits.z);", "E0201@2"},
     {"minimize sum(w[index(mini)]);", "E0216@2"},
+    {"minimize sum(cut.a.z - cut.b.z);", "E0201@2"},
+    {"minimize sum(cut.a.z - cut.z);", "E0201@2"},
+    {"minimize sum(w) * sum(cut.a);", "E0106@2"},
+    {"minimize sum(w) * sum(cut.c.z);", "E0101@2"},
+    {"minimize sum(w) * sum(cut.a.q);", "E0101@2"},
+    {"minimize sum(w) * sum(mini.z[index(cut.a)]);", "E0216@2"},
+    {"minimize sum(w); metric a on cut.c = 1;", "E0423@2"},
     {"minimize sum(w) * index(nothing)[0];", "E0423@2"},
     {"minimize sum(w) * index(mini.part)[0];", "E0423@2"},
     {"minimize sum(w) * index()[0] * index(mini, bits)[0];", "E0230@2 E0230@2"},
@@ -585,6 +621,20 @@ static const Wrong declarations[] = {
     {"dim N; data d { file = \"absent.npz\"; z : f32; x : f32[N];\nbatch = 4; }\n",
      "E0401@1 E0421@2"},
     {"dim N, K = batch(d); data d { file = \"d.npz\"; z : f32[N]; batch = 4; }\n", "E0421@1"},
+    {"data d { file = \"d.npz\"; z : f32[40]; split = 0.5; }\n", "E0422@1"},
+    {"data d { file = \"d.npz\"; z : f32[40]; split = parts(); }\n", "E0422@1"},
+    {"data d { file = \"d.npz\"; z : f32[40]; split = parts(0.5, b = 0.5); }\n", "E0422@1"},
+    {"data d { file = \"d.npz\"; z : f32[40]; split = parts(a = 0.5, b = 0.6); }\n", "E0422@1"},
+    {"data d { file = \"d.npz\"; z : f32[40]; split = parts(a = 0.5, b = 0); }\n", "E0422@1"},
+    {"data d { file = \"d.npz\"; z : f32[40]; split = parts(a = 0.99, b = 0.01); }\n", "E0422@1"},
+    {"data d { file = \"d.npz\"; z : f32[40]; split = parts(a = 0.5, a = 0.5); }\n", "E0102@1"},
+    {"data d { file = \"d.npz\"; z : f32[40]; split = parts(z = 0.5); }\n", "E0102@1"},
+    {"data d { file = \"d.npz\"; z : f32[40]; split = parts(a = 0.5, by = z); }\n", "E0422@1"},
+    {"data d { file = \"d.npz\"; z : f32[40]; split = parts(a = 0.5, by = q); }\n", "E0422@1"},
+    {"data d { file = \"d.npz\"; z : f32[40]; split = parts(a = 0.5, seed = -1); }\n", "E0422@1"},
+    {"data d { file = \"d.npz\"; z : f32[40]; split = parts(a = seed); }\n", "E0101@1"},
+    {"data d { file = \"d.npz\"; z : f32[40]; batch = 9;\nsplit = parts(a = 0.9, b = 0.1); }\n",
+     "E0420@1"},
     {"data d { file = \"d.npz\"; z : f32[40]; }\nfn f(x : f32) -> f32 = x * index(d)[0];\n",
      "E0107@2"},
     {"const c = nowhere;\nconst d = c + 1;\n", "E0101@1"},
@@ -636,6 +686,7 @@ int main(void) {
       cmocka_unit_test(test_random_reads_counters),
       cmocka_unit_test(test_batches),
       cmocka_unit_test(test_metrics_on_sources),
+      cmocka_unit_test(test_splits),
       cmocka_unit_test(test_set),
       cmocka_unit_test(test_absent_files),
       cmocka_unit_test(test_pedantic),
