@@ -142,6 +142,34 @@ const Explanation explain_settings[] = {
      "  steps = 10;\n"
      "}\n"
      "run main of fit { seed = 0; }\n"},
+    {"E0528", "a setting of an optimizer reads a variable",
+     "A setting may be built of numbers, consts, dims and the step. A variable of a\n"
+     "level above would act through the way to the solution, and methods differentiate\n"
+     "the solution alone: its gradient would lack this path.\n",
+     "level fit {\n"
+     "  var w : f32[3] = 0;\n"
+     "  minimize sum((w - tune.a)^2);\n"
+     "  optimizer = sgd(lr = exp(tune.a[0]));\n"
+     "}\n"
+     "level tune {\n"
+     "  var a : f32[3] = 1;\n"
+     "  argmin fit via dense();\n"
+     "  minimize sum(fit.w^2);\n"
+     "  optimizer = sgd(lr = 0.1);\n"
+     "}\n"
+     "run main of tune { seed = 0; }\n",
+     "level fit {\n"
+     "  var w : f32[3] = 0;\n"
+     "  minimize sum((w - tune.a)^2);\n"
+     "  optimizer = sgd(lr = 0.1 * warmup(5));\n"
+     "}\n"
+     "level tune {\n"
+     "  var a : f32[3] = 1;\n"
+     "  argmin fit via dense();\n"
+     "  minimize sum(fit.w^2);\n"
+     "  optimizer = sgd(lr = 0.1);\n"
+     "}\n"
+     "run main of tune { seed = 0; }\n"},
     {"W0101", "something is not used",
      "`mloc check --pedantic` warns of dims, consts, data, functions and lets that\n"
      "nothing uses.\n",

@@ -143,6 +143,7 @@ void help_nearest_visible(Sema *s, Diag *d, const char *name) {
   for (int i = 0; v && i < v->nlet; i++) VEC_PUSH(s->arena, list, n, cap, v->let[i].item->name);
   const SInstance *t = s->env.instance ? s->env.instance : v ? v->root : NULL;
   for (int i = 0; t && i < t->nmember; i++) VEC_PUSH(s->arena, list, n, cap, t->member[i].name);
+  if (s->ops.step) VEC_PUSH(s->arena, list, n, cap, "step");
   for (int i = 0; i < s->nsymbol; i++) VEC_PUSH(s->arena, list, n, cap, s->symbol[i]->name);
   for (int i = 0; i < builtin_count(); i++) VEC_PUSH(s->arena, list, n, cap, builtin_at(i)->name);
   help_nearest(s, d, name, list, n);

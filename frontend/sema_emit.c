@@ -36,6 +36,8 @@ static void find_needs(Sema *s) {
     SLevel *l = s->level[i];
     if (!l->reached) continue;
     need_all(s, l->graph, &l->objective, 1);
+    for (int k = 0; l->settings && k < l->optimizer->nsetting; k++)
+      need_all(s, l->settings, &l->setting[k].node, l->setting[k].node ? 1 : 0);
     for (int k = 0; k < l->nvar; k++) need_all(s, l->init, &l->var[k].init, 1);
     for (int k = 0; k < l->nstate; k++) {
       need_all(s, l->init, &l->state[k].init, 1);
@@ -75,8 +77,13 @@ static Setting *settings(Sema *s, Program *p, const SSetting *set, int n, const 
   Setting *out = arena_array(s->arena, Setting, n);
   for (int i = 0; i < n; i++) {
     const char *name = arena_printf(s->arena, "%s%s", prefix, set[i].info->name);
-    bool off = set[i].info->optional && !set[i].given && !sema_set_value(s, name);
-    out[i] = (Setting){set[i].info, off ? NULL : setting_storage(s, p, &set[i], prefix)};
+    bool fixed = sema_set_value(s, name);
+    bool off = set[i].info->optional && !set[i].given && !fixed;
+    out[i] = (Setting){set[i].info, NULL};
+    if (set[i].node && !fixed)
+      out[i].storage = program_storage(p, ST_TEMP, type_scalar(s->ops.flt), "%s", name);
+    else if (!off)
+      out[i].storage = setting_storage(s, p, &set[i], prefix);
   }
   return out;
 }
@@ -191,8 +198,12 @@ static void emit_level_storages(Sema *s, Program *p, SLevel *l) {
   ir->steps = *settings(s, p, &l->steps, 1, arena_printf(s->arena, "%s.", l->name));
   if (l->drawn)
     ir->draws = program_storage(p, ST_COUNTER, type_scalar(DT_I32), "%s.draws", l->name);
+  if (l->settings)
+    ir->count = program_storage(p, ST_COUNTER, type_scalar(DT_I32), "%s.count", l->name);
   if (l->fresh)
     ir->restarts = program_storage(p, ST_COUNTER, type_scalar(DT_I32), "%s.restarts", l->name);
+  if (l->fresh && l->settings)
+    ir->started = program_storage(p, ST_COUNTER, type_scalar(DT_I32), "%s.started", l->name);
 }
 
 static void emit_edges(Sema *s, Program *p, SLevel *l) {
@@ -207,6 +218,21 @@ static void emit_edges(Sema *s, Program *p, SLevel *l) {
                .setting = settings(s, p, e->setting, e->method->nsetting, prefix),
                .span = e->item->span};
   }
+}
+
+/* Schedules: a function that writes what the optimizer reads. --set has made numbers of some. */
+static void emit_schedules(Program *p, SLevel *l) {
+  Level *ir = l->ir;
+  for (int i = 0; i < l->optimizer->nsetting; i++) {
+    Storage *st = ir->setting[i].storage;
+    if (!st || st->kind != ST_TEMP) continue;
+    if (!ir->settings) {
+      ir->settings = program_func(p, ROLE_UPDATE, "%s.optimizer.settings", l->name);
+      ir->settings->graph = l->settings;
+    }
+    func_result(p, ir->settings, l->setting[i].node, st, NULL);
+  }
+  if (ir->settings) func_compact(p, ir->settings);
 }
 
 /* `init = copy(..)`: taken just before the level's first step, and its first after a restart, when
@@ -266,6 +292,7 @@ static void emit_functions(Sema *s, Program *p, SLevel *l) {
   ir->objective->graph = l->graph;
   func_result(p, ir->objective, l->objective, ir->loss, NULL);
   func_compact(p, ir->objective);
+  emit_schedules(p, l);
   if (!ir->draws) return;
   ir->draw = program_func(p, ROLE_DRAW, "%s.draw", l->name);
   Node *draws = storage_read(ir->draw->graph, ir->draws);

@@ -141,6 +141,7 @@ static Value name_value(Sema *s, const AstExpr *e) {
     ops_error(&s->ops, e->span, "E0107", "variables cannot be read in %s", s->env.place);
     return value_bad();
   }
+  if (s->ops.step && !strcmp(e->text, "step")) return schedule_step(s);
   Diag *d = ops_error(&s->ops, e->span, "E0101", "`%s` is not declared", e->text);
   help_nearest_visible(s, d, e->text);
   const Builtin *b = builtin_find(e->text);
@@ -388,7 +389,8 @@ Value sema_call(Sema *s, const AstExpr *e) {
   Symbol *y = scope_find(s, f->text);
   if (y) y->used = true;
   if (y && y->kind == SYM_FN) return sema_call_fn(s, y, e);
-  const Builtin *b = builtin_find(f->text);
+  const Builtin *b = builtin_find(f->text), *schedule = schedule_find(f->text);
+  if (s->ops.step && schedule) return call_builtin(s, schedule, e);
   if ((!y || y->twice || y->kind == SYM_MODULE) && b)
     return b->fn ? call_builtin(s, b, e) : rows_call(s, e);
   if (y && y->twice) return value_bad();
@@ -403,7 +405,10 @@ Value sema_call(Sema *s, const AstExpr *e) {
                 y->name);
   } else {
     d = ops_error(&s->ops, f->span, "E0101", "there is no function `%s`", f->text);
-    help_nearest_visible(s, d, f->text);
+    if (schedule)
+      diag_help(s->diags, d, "schedules stand in the settings of optimizers");
+    else
+      help_nearest_visible(s, d, f->text);
   }
   return value_bad();
 }

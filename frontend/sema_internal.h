@@ -113,12 +113,25 @@ void sema_run(Sema *s);               /*   the rest, and what levels it reaches 
 Value sema_initial(Sema *s, SVar *v); /* sema_init.c: value of v's type, broadcast */
 bool sema_box(Sema *s, const AstExpr *e, const char *form, Value *lo, Value *hi);
 
-/* settings: sema_settings.c */
-bool settings_parse(Sema *s, const AstExpr *call, const char *what, const SettingInfo *info, int n,
-                    SSetting *out);
+/* settings: sema_settings.c. l: the level whose optimizer they are of, which may have schedules;
+   else NULL */
+bool settings_parse(Sema *s, SLevel *l, const AstExpr *call, const char *what,
+                    const SettingInfo *info, int n, SSetting *out);
 bool setting_value(Sema *s, const AstExpr *e, const SettingInfo *info, SSetting *out);
 void setting_unknown(Sema *s, AstItem *item, const char *where, const char *const *known,
                      int nknown, const char *const *later, int nlater);
+
+/* schedules: sema_schedule.c */
+struct Builtin;
+const struct Builtin *schedule_find(const char *name); /* NULL if there is none */
+/* `step` in a setting of an optimizer; bad elsewhere. */
+Value schedule_step(Sema *s);
+/* Takes a setting of l's optimizer if it is a schedule, or reads a variable, which is an error;
+ *ok: it is right. Otherwise false: it is a number known in advance. */
+bool schedule_value(Sema *s, SLevel *l, const AstExpr *e, SSetting *set, bool *ok);
+/* Lowers l's schedules, and samples them over the steps that it takes, consts at their values: they
+   must stay in the limits of their settings. After all levels have been read. */
+void schedules_lower(Sema *s, SLevel *l);
 
 Program *sema_emit(Sema *s); /* sema_emit.c */
 

@@ -62,7 +62,7 @@ static void read_optimizer(Sema *s, SLevel *l, AstItem *it) {
                                                                  : "";
   l->optimizer = optimizer_find(name);
   if (l->optimizer) {
-    settings_parse(s, e, name, l->optimizer->setting, l->optimizer->nsetting, l->setting);
+    settings_parse(s, l, e, name, l->optimizer->setting, l->optimizer->nsetting, l->setting);
     return;
   }
   int n = optimizer_count();
@@ -132,7 +132,7 @@ static void read_method(Sema *s, SEdge *edge, const AstExpr *e) {
                                                                  : "";
   edge->method = method_find(name);
   if (edge->method)
-    settings_parse(s, e, name, edge->method->setting, edge->method->nsetting, edge->setting);
+    settings_parse(s, NULL, e, name, edge->method->setting, edge->method->nsetting, edge->setting);
   else
     unknown_method(s, e->span, name);
 }

@@ -187,4 +187,5 @@ void sema_lower_level(Sema *s, SLevel *l) {
   lower_next(s, l);
   s->ops.train = false;
   for (int i = 0; i < l->nmetric; i++) lower_metric(s, l, &l->metric[i]);
+  schedules_lower(s, l);
 }

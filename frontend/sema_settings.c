@@ -58,30 +58,36 @@ static const SettingInfo *find_info(const SettingInfo *info, int n, const char *
   return NULL;
 }
 
-static bool read_argument(Sema *s, const AstArg *a, const char *what, const SettingInfo *info,
-                          int n, SSetting *out) {
+static bool read_argument(Sema *s, SLevel *l, const AstArg *a, const char *what,
+                          const SettingInfo *info, int n, SSetting *out) {
   const char **names = arena_array(s->arena, const char *, n);
   for (int i = 0; i < n; i++) names[i] = info[i].name;
   int at;
+  bool ok;
   if (!a->name) {
     Diag *d =
         diag_error(s->diags, a->value->span, "E0524", "settings of `%s` are given by name", what);
     if (n) diag_help(s->diags, d, "write `%s(%s = ...)`", what, names[0]);
     return false;
   }
-  if (find_info(info, n, a->name, &at)) return setting_value(s, a->value, &info[at], &out[at]);
+  if (find_info(info, n, a->name, &at)) {
+    bool taken = l && !out[at].given && schedule_value(s, l, a->value, &out[at], &ok);
+    if (!taken) return setting_value(s, a->value, &info[at], &out[at]);
+    out[at].given = true;
+    return ok;
+  }
   Diag *d = diag_error(s->diags, a->name_span, "E0524", "`%s` has no setting `%s`", what, a->name);
   help_nearest(s, d, a->name, names, n);
   diag_note(s->diags, d, "it has %s", n ? list_names(s, names, n) : "none");
   return false;
 }
 
-bool settings_parse(Sema *s, const AstExpr *call, const char *what, const SettingInfo *info, int n,
-                    SSetting *out) {
+bool settings_parse(Sema *s, SLevel *l, const AstExpr *call, const char *what,
+                    const SettingInfo *info, int n, SSetting *out) {
   bool ok = true;
   for (int i = 0; i < n; i++) out[i] = (SSetting){.info = &info[i], .value = info[i].value};
   for (const AstArg *a = call->arg; a; a = a->next)
-    ok = read_argument(s, a, what, info, n, out) && ok;
+    ok = read_argument(s, l, a, what, info, n, out) && ok;
   for (int i = 0; ok && i < n; i++) {
     if (!info[i].required || out[i].given) continue;
     Diag *d = diag_error(s->diags, call->span, "E0526", "`%s` needs `%s`: %s", what, info[i].name,

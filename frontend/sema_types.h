@@ -128,6 +128,8 @@ typedef struct SSetting {
   const SettingInfo *info;
   double value;
   bool given;
+  const AstExpr *schedule; /* NULL: a number */
+  Node *node;              /* of a schedule, in the level's graph of settings */
 } SSetting;
 
 typedef struct SEdge {
@@ -179,6 +181,8 @@ struct SLevel {
   int64_t *stream;     /* of shuffles, by SRows.number; 0: none yet */
   AstItem *fresh;      /* restart = fresh */
   Graph *init, *graph;
+  Graph *settings; /* of schedules; NULL: none */
+  double most;     /* steps that it takes, for the limits of schedules; 0: not computed */
   Node *objective;
   Level *ir;
 };

@@ -63,6 +63,7 @@ typedef struct Ops {
   int64_t *stream;     /* next stream of random numbers */
   bool train;          /* the objective of the level that owns what is called is being lowered */
   Chunk *chunk;        /* NULL outside of metrics on a source */
+  Node *step;          /* in a setting of an optimizer: i32, the number of the step; else NULL */
 } Ops;
 
 Diag *ops_error(Ops *o, Span span, const char *code, const char *fmt, ...)

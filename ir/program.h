@@ -122,6 +122,8 @@ struct Level {
   bool maximize; /* objective computes the user's value; differentiate turns the sign */
   Storage *loss; /* scalar written by objective: the user's value */
   Func *init, *objective;
+  Func *settings; /* writes those settings of the optimizer that are expressions of the step, for
+                     the step after `count`; NULL: all are numbers */
   Edge *edge;
   int nedge;
   const OptimizerInfo *optimizer;

@@ -192,7 +192,7 @@ static const MethodInfo methods[] = {
      COUNT(fd_settings), fd_settings, .differences = true, .unapplied = true,
      .draw = DRAW_REPLAY},
     {"sama", "as fd, with the derivative of the lower level's update for the inverse Hessian",
-     METHOD_SOLVE, true, COUNT(sama_settings), sama_settings, .differences = true,
+     METHOD_SOLVE, true, COUNT(sama_settings), sama_settings, .differences = true, .updates = true,
      .unapplied = true, .draw = DRAW_REPLAY},
 };
 

@@ -44,6 +44,7 @@ typedef struct MethodInfo {
   /* the products of an adjoint state with its level's equation are central differences of
      gradients, with the setting `radius` */
   bool differences;
+  bool updates;   /* reads the lower level's update map, at the settings of its next step */
   bool unapplied; /* the solution is a function of the right-hand side: A is never applied */
   MethodDraw draw;
 } MethodInfo;

@@ -331,6 +331,7 @@ static void put_level(Out *o, const Level *l) {
     put_text(o, "  optimizer ");
     put_settings(o, l->optimizer->name, l->setting, l->optimizer->nsetting);
   }
+  put_func_item(o, "settings", l->settings);
   put_storage_item(o, "steps", l->steps.storage);
   put_storage_item(o, "grad", l->grad);
   for (int i = 0; l->state && i < l->optimizer->nstate; i++)

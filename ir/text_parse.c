@@ -485,6 +485,8 @@ static void parse_level(Parser *q) {
       parse_edge(q, l);
     else if (accept_word(q, "optimizer"))
       parse_optimizer(q, l);
+    else if (accept_word(q, "settings"))
+      l->settings = func(q);
     else if (accept_word(q, "steps"))
       l->steps = (Setting){&steps_info, storage(q)};
     else if (accept_word(q, "grad"))

@@ -138,6 +138,7 @@ static void check_level(Verifier *v, const Level *l) {
   check_scalar(v, l->draws, DT_I32, "counter");
   if (l->draw && !l->draws) fail(v, "level `%s` draws, but does not count it", l->name);
   check_known(v, l->draw);
+  check_known(v, l->settings);
   if (l->objective->nresult < 1) fail(v, "level `%s` has no objective", l->name);
   check_scalar(v, l->begin, DT_BOOL, "begin");
   if (!l->begin != !l->copy) fail(v, "level `%s`: copy and begin belong together", l->name);

@@ -77,7 +77,7 @@ static void emit_update(Program *p, Level *level) {
   Node *next[MAX_STATE];
   if (!level->count)
     level->count = program_storage(p, ST_COUNTER, type_scalar(DT_I32), "%s.count", level->name);
-  if (level->restarts)
+  if (level->restarts && !level->started)
     level->started = program_storage(p, ST_COUNTER, type_scalar(DT_I32), "%s.started", level->name);
   level->state = arena_array(p->arena, Storage *, opt->nstate);
   for (int i = 0; i < opt->nstate; i++)
@@ -289,6 +289,12 @@ static bool level_reads(const Program *p, const Level *l, const Storage *flat) {
   return reads;
 }
 
+static Stmt **push_call(Program *p, Func *f, Stmt **tail) {
+  *tail = stmt_new(p, STMT_CALL);
+  (*tail)->func = f;
+  return &(*tail)->next;
+}
+
 /* Appends to tail the solves that a step of l needs: adjoint states of lower levels at current
  * values first. */
 static Stmt **push_solves(Program *p, Level *l, bool *done, Stmt **tail) {
@@ -303,17 +309,14 @@ static Stmt **push_solves(Program *p, Level *l, bool *done, Stmt **tail) {
     }
   }
   for (int s = 0; s < l->nsystem; s++) {
+    const Level *lower = program_find_level(p, l->system[s]->block[0]);
+    if (l->system[s]->method->updates && lower->settings)
+      tail = push_call(p, lower->settings, tail);
     *tail = stmt_new(p, STMT_SOLVE);
     (*tail)->system = l->system[s];
     tail = &(*tail)->next;
   }
   return tail;
-}
-
-static Stmt **push_call(Program *p, Func *f, Stmt **tail) {
-  *tail = stmt_new(p, STMT_CALL);
-  (*tail)->func = f;
-  return &(*tail)->next;
 }
 
 Stmt **gradient_statements(Program *p, Level *l, Stmt **first) {
@@ -365,6 +368,7 @@ static void rewrite(Program *p, Stmt **at) {
     *tail = draws;
     tail = end;
     if (s->level->advance) tail = push_call(p, s->level->advance, tail);
+    if (s->level->settings) tail = push_call(p, s->level->settings, tail);
     tail = push_call(p, s->level->update, tail);
     for (int e = 0; e < s->level->nedge; e++)
       if (s->level->edge[e].lower->restart)

@@ -20,7 +20,7 @@ const strength = 1e-2;
 level fit {
   var w : $2[60] = normal(0.1);
   minimize sum((exp(0.1 * w) - 0.2 * iota(60) / 60)^2) + strength * sum(exp(tune.rho) * w^2);
-  optimizer = $4(lr = 0.01);
+  optimizer = $4(lr = 0.01 * warmup(40));
   steps = 10;
 }
 
@@ -28,7 +28,7 @@ level tune {
   var rho : $2[60] in box(-8, 4) = -2;
   argmin fit via $3;
   minimize mean((fit.w - 0.1)^2);
-  optimizer = adam(lr = 0.05);
+  optimizer = adam(lr = 0.05 * cosine($5, end = 0.1));
   steps = $5;
 }
 

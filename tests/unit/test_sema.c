@@ -667,6 +667,20 @@ static const Wrong programs[] = {
      "unroll(steps = 3);\n"
      "argmin fit via cg(iter = 3);\nargmin fit via dense(); }\nrun main of third {}\n",
      "E0526@4 E0110@5 E0524@6 E0321@7"},
+    {"level third { var a : f32 = 0; minimize (a - 1)^2;\noptimizer = adam(lr = exp(tune.rho),\n"
+     "beta1 = warmup(0), beta2 = iota(3) * step,\neps = warm(3), decay = third.a * step); }\n"
+     "run main of third {}\n",
+     "E0528@5 E0101@7 E0528@7 E0525@6 E0520@6"},
+    {"level third { var a : f32 = 0; minimize (a - 1)^2; steps = 30;\n"
+     "optimizer = sgd(lr = 1 - step / 20, momentum = 0.5 + step / 58); }\nrun main of third {}\n",
+     "E0525@5"},
+    {"level third { var a : f32 = 0; minimize (a - 1)^2; steps = 29;\n"
+     "optimizer = sgd(lr = 1 - step / 29, momentum = 0.5 + step / 57);\n"
+     "argmin fit via cg(iters = warmup(3)); }\nrun main of third {}\n",
+     "E0101@6"},
+    {"level third { var a : f32 = 0; minimize (a - warmup(3) - step)^2;\n"
+     "optimizer = sgd(lr = 1); }\nrun main of third {}\n",
+     "E0101@4 E0101@4"},
     {"", "E0330@1"},
 };
 
