@@ -92,6 +92,19 @@ static void statements(Main *m, const Stmt *s, bool top) {
   for (; s; s = s->next) statement(m, s, top);
 }
 
+/* Where steps are taken, --load comes between the calls that set initial values and all others:
+ * what is computed before the loop reads what it gave. */
+static void schedule(Main *m) {
+  const Program *p = m->u->program;
+  const Stmt *s = p->schedule;
+  bool steps = false;
+  for (const Stmt *t = s; t; t = t->next) steps = steps || stmt_is_top_loop(p, t);
+  for (; s && s->kind == STMT_CALL && s->func->role == ROLE_INIT; s = s->next)
+    statement(m, s, true);
+  if (steps) text_add(m->out, "if ((status = mlo_load(run))) return status;\n");
+  statements(m, s, true);
+}
+
 /* ---- tables */
 
 static void type_fields(Main *m, Type t) {
@@ -164,7 +177,12 @@ static int arrays(Main *m) {
     if (!n++) text_add(m->out, "static const MloArray arrays[] = {\n");
     text_addf(m->out, "{%s, ", quote_or_null(u, s->name));
     type_fields(m, s->type);
-    text_addf(m->out, ", %lld},\n", (long long)emit_byte(s));
+    text_addf(m->out, ", %lld", (long long)emit_byte(s));
+    if (s->kind == ST_VAR && s->check == CHECK_BOX)
+      text_addf(m->out, ", true, MLO_BOX, %s, %s", number(u, s->lo), number(u, s->hi));
+    else if (s->kind == ST_VAR)
+      text_add(m->out, ", true");
+    text_add(m->out, "},\n");
   }
   text_add(m->out, n ? "};\n" : "");
   return n;
@@ -260,7 +278,7 @@ void unit_main(Unit *u, Text *out) {
   text_addf(&body, "%sint %sschedule(MloRun *run, unsigned char *arena) {\n",
             prefix ? "" : "static ", prefix ? prefix : "");
   text_add(&body, "int status = 0;\n(void)run;\n(void)arena;\n");
-  statements(&m, u->program->schedule, true);
+  schedule(&m);
   text_add(&body, "return status;\n}\n\n");
   if (!prefix) tables(&m);
   text_add(out, text_indent(u->arena, body.s));

@@ -87,6 +87,7 @@ static char *about(const MloRun *run, int64_t done) {
   json_t *o = json_pack("{s:i, s:s, s:s, s:I, s:I, s:o}", "format", CHECKPOINT_FORMAT, "run",
                         p->run, "hash", p->hash, "step", (json_int_t)done, "seed",
                         (json_int_t)run->option.seed, "settings", settings);
+  if (o && run->option.load) json_object_set_new(o, "load", json_string(run->option.load));
   char *text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
   json_decref(o);
   return text;

@@ -45,6 +45,7 @@ void rt_print_help(const MloProgram *p) {
          "  --out DIR              write metrics.csv, run.json and final.npz into DIR\n"
          "  --resume auto|FILE     go on from the last checkpoint in --out DIR (from the start where\n"
          "                         there is none), or from FILE\n"
+         "  --load FILE            begin with the variables of FILE, an earlier run's final.npz\n"
          "  --threads N            threads (OpenMP's default otherwise)\n"
          "  --device cpu           where to run\n"
          "  --progress=KIND        bar, plain, json or none (bar on a terminal, plain elsewhere)\n"

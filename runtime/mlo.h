@@ -66,6 +66,9 @@ typedef struct MloArray {
   int rank;
   int64_t dim[MLO_MAX_RANK];
   size_t offset;
+  bool variable;  /* --load may give its initial value; else computed by the schedule alone */
+  MloCheck check; /* MLO_BOX: a variable stays within.. */
+  double lo, hi;  /* ..these */
 } MloArray;
 
 /* A scalar shown in reports and written to metrics.csv, valid after the schedule evaluated it. */
@@ -116,6 +119,9 @@ bool mlo_due(MloRun *run, int64_t step);
 /* Prints and logs one row from the metrics' current values. Nonzero (4: a value that is not finite,
    75: interrupted) tells the schedule to return that status. */
 int mlo_report(MloRun *run, int64_t step);
+/* After the initial values are set and before anything reads them: puts those of --load in their
+   place. Nonzero where that fails. */
+int mlo_load(MloRun *run);
 /* Before the top level's loop: *first is the step to begin with, 0 or that of the checkpoint whose
    arrays it has put into the arena. Nonzero where it cannot be read. */
 int mlo_resume(MloRun *run, int64_t *first);

@@ -18,6 +18,7 @@ enum {
   OPT_STEPS,
   OPT_OUT,
   OPT_RESUME,
+  OPT_LOAD,
   OPT_QUIET,
   OPT_VERBOSE,
   OPT_PROGRESS,
@@ -35,6 +36,7 @@ static const struct poptOption table[] = {
     {"steps", 0, POPT_ARG_STRING, NULL, OPT_STEPS, NULL, NULL},
     {"out", 0, POPT_ARG_STRING, NULL, OPT_OUT, NULL, NULL},
     {"resume", 0, POPT_ARG_STRING, NULL, OPT_RESUME, NULL, NULL},
+    {"load", 0, POPT_ARG_STRING, NULL, OPT_LOAD, NULL, NULL},
     {"quiet", 'q', POPT_ARG_NONE, NULL, OPT_QUIET, NULL, NULL},
     {"verbose", 'v', POPT_ARG_NONE, NULL, OPT_VERBOSE, NULL, NULL},
     {"progress", 0, POPT_ARG_STRING, NULL, OPT_PROGRESS, NULL, NULL},
@@ -148,6 +150,14 @@ static bool parse_progress(const char *text, RtOptions *o, RtErr *e) {
   return rt_fail(e, RT_USAGE, "--progress: expected bar, plain, json or none, found `%.60s`", text);
 }
 
+static bool take_text(const char *option, const char *what, const char *text, char **out,
+                      RtErr *e) {
+  if (!*text) return rt_fail(e, RT_USAGE, "--%s: expected %s", option, what);
+  free(*out);
+  *out = strdup(text);
+  return *out || rt_fail(e, RT_USAGE, "out of memory");
+}
+
 static bool take_option(int code, char *text, const MloProgram *p, RtOptions *o, RtErr *e) {
   int64_t n;
   switch (code) {
@@ -159,16 +169,9 @@ static bool take_option(int code, char *text, const MloProgram *p, RtOptions *o,
     if (!parse_integer("threads", text, 1, 4096, &n, e)) return false;
     o->nthread = (int)n;
     return true;
-  case OPT_OUT:
-    if (!*text) return rt_fail(e, RT_USAGE, "--out: expected the name of a folder");
-    free(o->out);
-    o->out = strdup(text);
-    return o->out || rt_fail(e, RT_USAGE, "out of memory");
-  case OPT_RESUME:
-    if (!*text) return rt_fail(e, RT_USAGE, "--resume: expected auto or the name of a file");
-    free(o->resume);
-    o->resume = strdup(text);
-    return o->resume || rt_fail(e, RT_USAGE, "out of memory");
+  case OPT_OUT: return take_text("out", "the name of a folder", text, &o->out, e);
+  case OPT_RESUME: return take_text("resume", "auto or the name of a file", text, &o->resume, e);
+  case OPT_LOAD: return take_text("load", "the name of a file", text, &o->load, e);
   case OPT_PROGRESS: return parse_progress(text, o, e);
   case OPT_DEVICE:
     if (strcmp(text, "cpu") == 0) return true;
@@ -224,6 +227,10 @@ bool rt_options_parse(int argc, char **argv, const MloProgram *p, RtOptions *o, 
   poptFreeContext(c);
   if (ok && o->resume && !strcmp(o->resume, "auto") && !o->out)
     ok = rt_fail(e, RT_USAGE, "--resume auto: expected --out, the folder of the run to go on with");
+  if (ok && o->resume && o->load && strcmp(o->resume, "auto") != 0)
+    ok = rt_fail(
+        e, RT_USAGE,
+        "--load and --resume FILE: both say where to begin; a checkpoint has all variables");
   return ok;
 }
 
@@ -233,5 +240,6 @@ void rt_options_free(const MloProgram *p, RtOptions *o) {
   free(o->setting);
   free(o->out);
   free(o->resume);
+  free(o->load);
   *o = (RtOptions){0};
 }

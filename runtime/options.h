@@ -19,6 +19,7 @@ typedef struct RtOptions {
   RtAction action;
   char *out;    /* run directory or NULL */
   char *resume; /* "auto", a checkpoint's file, or NULL */
+  char *load;   /* a file of initial values, or NULL */
   int64_t seed, steps;
   int nthread; /* 0: OpenMP's default */
   bool quiet, verbose;

@@ -109,6 +109,10 @@ static void compare(const MloRun *run, const json_t *o, Differences *d) {
   if (step > run->option.steps)
     differ(d, "it is of step %lld, beyond the %lld steps of this run", (long long)step,
            (long long)run->option.steps);
+  const char *load = json_string_value(json_object_get(o, "load")), *now = run->option.load;
+  if (now && strcmp(load ? load : "", now) != 0)
+    differ(d, "it began from %.100s, this run begins from %.100s", load ? load : "initial values",
+           now);
   for (int i = 0; i < p->nsetting; i++) {
     const json_t *v = json_object_get(settings, p->setting[i].name);
     if (p->top_steps && !strcmp(p->top_steps, p->setting[i].name)) continue;
@@ -123,10 +127,10 @@ static void compare(const MloRun *run, const json_t *o, Differences *d) {
 /* Rows of metrics, in two reads: how many there are, then all. */
 static bool read_rows(MloRun *run, const RtArchive *a, Differences *d, RtErr *e) {
   int64_t n = -1, width = run->program->nmetric;
-  MloArray steps = {CHECKPOINT_STEPS, MLO_F64, 1, {-1}, 0};
+  MloArray steps = {.name = CHECKPOINT_STEPS, .dtype = MLO_F64, .rank = 1, .dim = {-1}};
   if (!read_array(a, &steps, &n, NULL, d, e)) return false;
   if (n < 0) return true;
-  MloArray values = {CHECKPOINT_METRICS, MLO_F64, 2, {n, width}, 0};
+  MloArray values = {.name = CHECKPOINT_METRICS, .dtype = MLO_F64, .rank = 2, .dim = {n, width}};
   double *at = malloc(((size_t)n + 1) * sizeof *at);
   RtRows r = {.step = malloc(((size_t)n + 1) * sizeof(int64_t)),
               .value = malloc(((size_t)(n * width) + 1) * sizeof(double)),

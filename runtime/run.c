@@ -87,6 +87,14 @@ int mlo_report(MloRun *run, int64_t step) {
   return 0;
 }
 
+int mlo_load(MloRun *run) {
+  int64_t step;
+  rt_load_apply(run);
+  /* What is computed once, before the loop, must see the checkpoint's variables, too. */
+  if (run->resume_path && !rt_checkpoint_load(run, &step, &run->err)) return run->err.code;
+  return 0;
+}
+
 int mlo_resume(MloRun *run, int64_t *first) {
   if (!run->resume_path) return 0;
   if (!rt_checkpoint_load(run, first, &run->err)) return run->err.code;
@@ -231,13 +239,15 @@ static int run_program(MloRun *run) {
   RtErr e = {0};
   int status = 0;
   bool ready = check_program(p, &e) && (!run->option.out || rt_dir_check(p, &run->option, &e)) &&
-               make_arena(run, &e) && fill_arena(run, &e) && rt_checkpoint_find(run, &e);
+               rt_load_begin(run, &e) && make_arena(run, &e) && fill_arena(run, &e) &&
+               rt_checkpoint_find(run, &e);
   if (ready && p->checkpoint_every && !run->option.out && !run->option.quiet)
     fprintf(stderr, "%s: without --out there are no checkpoints\n", p->name);
   if (ready) status = execute(run, &e);
   if (run->err.code) status = say(p, &run->err);
   if (e.code) status = say(p, &e);
   if (run->arena) munmap(run->arena, p->arena_bytes ? p->arena_bytes : 1);
+  rt_load_free(&run->load);
   free(run->resume_path);
   free(run->rows.step);
   free(run->rows.value);

@@ -35,6 +35,14 @@ typedef struct RtRows {
   size_t n, room;
 } RtRows;
 
+/* What --load gives: the arrays of the file that are variables of the program, in one block. */
+typedef struct RtLoad {
+  MloField *field;
+  const MloArray **array; /* which each field becomes */
+  int n;
+  unsigned char *block;
+} RtLoad;
+
 struct MloRun {
   const MloProgram *program;
   RtOptions option;
@@ -46,10 +54,11 @@ struct MloRun {
   RtSignals signals;
   RtProgress progress;
   RtRows rows;
+  RtLoad load;
   char *resume_path; /* the checkpoint to enter the loop with, checked; NULL: from the start */
   bool checkpoint_failed, checkpoint_adopted; /* it was said; older runs' files were dealt with */
-  double logged; /* when metrics.csv was last written */
-  RtErr err;     /* why the schedule was stopped */
+  double logged;                              /* when metrics.csv was last written */
+  RtErr err;                                  /* why the schedule was stopped */
 };
 
 double rt_now(void); /* monotonic seconds */
@@ -71,6 +80,12 @@ bool rt_dir_begin(MloRun *run, RtErr *e);
 bool rt_dir_metrics(MloRun *run, RtErr *e);
 /* metrics.csv, final.npz where the variables are worth keeping (status 0 and 75), run.json. */
 bool rt_dir_end(MloRun *run, int status, RtErr *e);
+
+/* --load. Reads the file and checks all that it will give; the arena stays as it is. Errors:
+   RT_DATA, where nothing matches or an array of a variable's name does not fit it. */
+bool rt_load_begin(MloRun *run, RtErr *e);
+void rt_load_apply(MloRun *run);
+void rt_load_free(RtLoad *l);
 
 /* Checkpoints. Finds the one that --resume means, checks all of it and takes its rows of metrics;
    resume_path stays NULL where `auto` finds none. Errors: RT_DATA, naming what differs. */

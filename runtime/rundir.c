@@ -145,6 +145,7 @@ static bool write_json(const MloRun *run, const char *status, int code, RtErr *e
       sources(run), "metrics", last_metrics(run), "versions", versions(run), "started",
       run->started, "wall_time_s", rt_now() - run->begin, "status", status);
   if (o) json_object_set_new(o, "exit_status", code < 0 ? json_null() : json_integer(code));
+  if (o && run->option.load) json_object_set_new(o, "load", words(run->option.load));
   if (o && run->err.code) json_object_set_new(o, "message", words(run->err.text));
   char *text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
   bool ok = text || rt_fail(e, RT_DATA, "%s/run.json: out of memory", run->option.out);

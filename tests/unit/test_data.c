@@ -472,9 +472,9 @@ static void test_writer(void **state) {
   RtErr e = {0};
   size_t n, m;
   double arena[8] = {1, 2, 3, 4, 5, 6, 7.5}, back[8] = {0};
-  MloArray a[] = {{"fit.w", MLO_F64, 2, {2, 3}, 0},
-                  {"tune.rho", MLO_F64, 0, {0}, 48},
-                  {"none", MLO_F32, 1, {0}, 0}};
+  MloArray a[] = {{.name = "fit.w", .dtype = MLO_F64, .rank = 2, .dim = {2, 3}},
+                  {.name = "tune.rho", .dtype = MLO_F64, .offset = 48},
+                  {.name = "none", .dtype = MLO_F32, .rank = 1}};
   folder_file(&d, "final.npz", path);
   assert_true(rt_write_npz(path, a, 3, (unsigned char *)arena, &e));
   char *first = read_bytes(path, &n);

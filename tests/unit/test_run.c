@@ -5,6 +5,7 @@
 
 #include "runtime/cpu.h"
 #include "runtime/mlo.h"
+#include "runtime/write.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -21,6 +22,7 @@ typedef struct Arena {
 static int schedule(MloRun *run, unsigned char *memory) {
   Arena *a = (Arena *)(void *)memory;
   double target = (a->x[0] + a->x[1] + a->x[2] + a->x[3]) / 4;
+  if (mlo_load(run)) return 3;
   for (int64_t t = 0;; t++) {
     int status;
     if (mlo_due(run, t)) {
@@ -59,7 +61,13 @@ static const MloSource source = {
     .name = "train", .file = "x.csv", .nfield = 1, .field = &field};
 static const MloSetting setting = {
     "tune.optimizer.lr", MLO_F64, offsetof(Arena, lr), 0.25, 0, INFINITY};
-static const MloArray array = {"fit.w", MLO_F64, 0, {0}, offsetof(Arena, w)};
+static const MloArray array = {.name = "fit.w",
+                               .dtype = MLO_F64,
+                               .offset = offsetof(Arena, w),
+                               .variable = true,
+                               .check = MLO_BOX,
+                               .lo = -100,
+                               .hi = 100};
 static const MloMetric metric = {"tune.loss", MLO_F64, offsetof(Arena, loss)};
 
 static MloProgram program(const char *dir) {
@@ -255,6 +263,50 @@ static void test_interrupted(void **state) {
   folder_remove(&d);
 }
 
+/* A file of one array of the given type and rank, beside one that no program knows. */
+static void write_arrays(const char *path, const char *name, MloDType t, int rank, double value) {
+  double memory[2] = {value, value};
+  int32_t *integer = (int32_t *)(void *)memory;
+  if (t == MLO_I32) integer[0] = (int32_t)value;
+  MloArray a[] = {{.name = name, .dtype = t, .rank = rank, .dim = {2}},
+                  {.name = "other", .dtype = MLO_F64}};
+  RtErr e = {0};
+  assert_true(rt_write_npz(path, a, 2, (unsigned char *)memory, &e));
+}
+
+static void test_load(void **state) {
+  (void)state;
+  Folder d = setup();
+  MloProgram p = program(d.path);
+  char file[512], out[512], path[600], *text;
+  size_t n;
+  folder_file(&d, "first.npz", file);
+  folder_file(&d, "run", out);
+  write_arrays(file, "fit.w", MLO_F64, 0, 5);
+  CHECK(0, "step 0/20  tune.loss 4", "--load", file);
+  CHECK(0, "array `other` is no variable of this program: ignored", "--load", file, "-v");
+  CHECK(0, "", "--load", file, "--out", out);
+  snprintf(path, sizeof path, "%s/run.json", out);
+  text = read_bytes(path, &n);
+  assert_contains(text, "first.npz\"");
+  free(text);
+  CHECK(2, "both say where to begin", "--load", file, "--resume", "x.npz");
+  write_arrays(file, "fit.w", MLO_F64, 0, 101);
+  CHECK(3, "array `fit.w`: expected a value in box(-100, 100), found 101", "--load", file);
+  write_arrays(file, "fit.w", MLO_F64, 0, NAN);
+  CHECK(3, "array `fit.w`: expected a finite number", "--load", file);
+  write_arrays(file, "fit.w", MLO_F64, 1, 5);
+  CHECK(3, "array `fit.w`: expected f64[], found f64[2]", "--load", file, "--out", out);
+  assert_int_equal(access(path, R_OK), 0); /* the results of before are still there */
+  write_arrays(file, "fit.w", MLO_I32, 0, 5);
+  CHECK(3, "array `fit.w`: expected f64[], found i32[]", "--load", file);
+  write_arrays(file, "w", MLO_F64, 0, 5);
+  CHECK(3, "none of its 2 arrays is a variable of this program", "--load", file);
+  CHECK(3, "nowhere.npz: No such file", "--load", "nowhere.npz");
+  CHECK(3, "cannot be read as a .npz archive", "--load", folder_file(&d, "x.csv", path));
+  folder_remove(&d);
+}
+
 static void test_cpu(void **state) {
   (void)state;
   Folder d = setup();
@@ -282,6 +334,7 @@ int main(void) {
       cmocka_unit_test(test_usage_errors),  cmocka_unit_test(test_words),
       cmocka_unit_test(test_data_errors),   cmocka_unit_test(test_diverged),
       cmocka_unit_test(test_interrupted),   cmocka_unit_test(test_cpu),
+      cmocka_unit_test(test_load),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
