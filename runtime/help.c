@@ -41,6 +41,7 @@ void rt_print_help(const MloProgram *p) {
   printf("  --set NAME=VALUE       override a setting; may be repeated\n"
          "  --data SOURCE=FILE     read a data source from FILE (.npz, .npy, .csv, IDX)\n"
          "  --seed N               seed of all random numbers (%lld)\n"
+         "  --seeds N              N runs, with the seeds from --seed on: mean and std of the metrics\n"
          "  --steps N              steps of the top level (%lld)\n"
          "  --out DIR              write metrics.csv, run.json and final.npz into DIR\n"
          "  --resume auto|FILE     go on from the last checkpoint in --out DIR (from the start where\n"

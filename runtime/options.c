@@ -15,6 +15,7 @@ enum {
   OPT_SET = 1,
   OPT_DATA,
   OPT_SEED,
+  OPT_SEEDS,
   OPT_STEPS,
   OPT_OUT,
   OPT_RESUME,
@@ -33,6 +34,7 @@ static const struct poptOption table[] = {
     {"set", 0, POPT_ARG_STRING, NULL, OPT_SET, NULL, NULL},
     {"data", 0, POPT_ARG_STRING, NULL, OPT_DATA, NULL, NULL},
     {"seed", 0, POPT_ARG_STRING, NULL, OPT_SEED, NULL, NULL},
+    {"seeds", 0, POPT_ARG_STRING, NULL, OPT_SEEDS, NULL, NULL},
     {"steps", 0, POPT_ARG_STRING, NULL, OPT_STEPS, NULL, NULL},
     {"out", 0, POPT_ARG_STRING, NULL, OPT_OUT, NULL, NULL},
     {"resume", 0, POPT_ARG_STRING, NULL, OPT_RESUME, NULL, NULL},
@@ -164,6 +166,7 @@ static bool take_option(int code, char *text, const MloProgram *p, RtOptions *o,
   case OPT_SET: return parse_setting(p, text, o, e);
   case OPT_DATA: return parse_data(p, text, o, e);
   case OPT_SEED: return parse_integer("seed", text, 0, INT32_MAX, &o->seed, e);
+  case OPT_SEEDS: return parse_integer("seeds", text, 1, 100000, &o->seeds, e);
   case OPT_STEPS: return parse_integer("steps", text, 0, INT32_MAX, &o->steps, e);
   case OPT_THREADS:
     if (!parse_integer("threads", text, 1, 4096, &n, e)) return false;
@@ -231,6 +234,10 @@ bool rt_options_parse(int argc, char **argv, const MloProgram *p, RtOptions *o, 
     ok = rt_fail(
         e, RT_USAGE,
         "--load and --resume FILE: both say where to begin; a checkpoint has all variables");
+  if (ok && o->seeds && o->resume && strcmp(o->resume, "auto") != 0)
+    ok = rt_fail(e, RT_USAGE, "--seeds and --resume FILE: a file is of one seed; expected auto");
+  if (ok && o->seed + (o->seeds ? o->seeds - 1 : 0) > INT32_MAX)
+    ok = rt_fail(e, RT_USAGE, "--seeds: the last seed would be beyond %d", INT32_MAX);
   return ok;
 }
 

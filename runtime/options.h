@@ -21,7 +21,8 @@ typedef struct RtOptions {
   char *resume; /* "auto", a checkpoint's file, or NULL */
   char *load;   /* a file of initial values, or NULL */
   int64_t seed, steps;
-  int nthread; /* 0: OpenMP's default */
+  int64_t seeds; /* how many, from `seed` on; 0: that one, without --seeds */
+  int nthread;   /* 0: OpenMP's default */
   bool quiet, verbose;
   RtProgressKind progress;
   double *setting; /* value of each of the program's settings */

@@ -60,8 +60,11 @@ static void draw_bar(MloRun *run) {
   for (int i = 0; i < BAR; i++) bar[i] = i < full ? '#' : '.';
   bar[BAR] = 0;
   eta_text(run, eta, sizeof eta);
-  size_t n = (size_t)snprintf(line, sizeof line, "[%s] %lld/%lld  %.3g steps/s%s", bar,
-                              (long long)run->step, (long long)steps, rate(run), eta);
+  size_t n = 0;
+  if (run->option.seeds)
+    n = (size_t)snprintf(line, sizeof line, "seed %lld ", (long long)run->option.seed);
+  n += (size_t)snprintf(line + n, sizeof line - n, "[%s] %lld/%lld  %.3g steps/s%s", bar,
+                        (long long)run->step, (long long)steps, rate(run), eta);
   n += metrics_text(run, line + n, sizeof line - n);
   size_t width = 80;
   if (ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 0) width = w.ws_col;
@@ -79,7 +82,9 @@ void rt_progress_tick(MloRun *run) {
 static void print_json(const MloRun *run) {
   const MloProgram *p = run->program;
   const double *v = run->rows.value + (run->rows.n - 1) * (size_t)p->nmetric;
-  fprintf(stderr, "{\"step\": %lld, \"steps\": %lld, \"seconds\": %.3f", (long long)run->step,
+  fprintf(stderr, "{");
+  if (run->option.seeds) fprintf(stderr, "\"seed\": %lld, ", (long long)run->option.seed);
+  fprintf(stderr, "\"step\": %lld, \"steps\": %lld, \"seconds\": %.3f", (long long)run->step,
           (long long)run->option.steps, rt_now() - run->begin);
   for (int i = 0; i < p->nmetric; i++) {
     if (isfinite(v[i]))

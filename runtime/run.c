@@ -50,7 +50,14 @@ bool rt_rows_add(MloRun *run, int64_t step) {
   return true;
 }
 
-static bool stopping(const MloRun *run) {
+const double *rt_result(const MloRun *run, int64_t *step) {
+  const RtRows *r = &run->rows;
+  if (r->n == 0) return NULL;
+  *step = r->step[r->n - 1];
+  return r->value + (r->n - 1) * (size_t)run->program->nmetric;
+}
+
+bool rt_stopping(const MloRun *run) {
   return atomic_load_explicit(&run->signals.stop, memory_order_relaxed) != 0;
 }
 
@@ -107,7 +114,7 @@ int mlo_resume(MloRun *run, int64_t *first) {
 
 int mlo_tick(MloRun *run, int64_t done) {
   int64_t every = run->program->checkpoint_every;
-  bool stop = stopping(run);
+  bool stop = rt_stopping(run);
   run->step = done;
   rt_progress_tick(run);
   if (run->option.out && (stop || (every > 0 && done % every == 0))) rt_checkpoint_write(run, done);
@@ -164,11 +171,16 @@ static bool fill_arena(MloRun *run, RtErr *e) {
   const MloProgram *p = run->program;
   for (int i = 0; i < p->nsource; i++)
     if (!load_source(run, i, e) || !rt_split(&p->data[i], run->arena, e)) return false;
+  rt_write_options(run);
+  return true;
+}
+
+void rt_write_options(MloRun *run) {
+  const MloProgram *p = run->program;
   for (int i = 0; i < p->nsetting; i++)
     write_scalar(run->arena + p->setting[i].offset, p->setting[i].dtype, run->option.setting[i]);
   write_scalar(run->arena + p->seed_offset, MLO_I32, (double)run->option.seed);
   write_scalar(run->arena + p->top_steps_offset, MLO_I32, (double)run->option.steps);
-  return true;
 }
 
 static bool check_program(const MloProgram *p, RtErr *e) {
@@ -205,30 +217,44 @@ static int say(const MloProgram *p, const RtErr *e) {
   return e->code;
 }
 
-/* The schedule itself, from the first thread to the last file. */
-static int execute(MloRun *run, RtErr *e) {
+int rt_say(const MloRun *run, const RtErr *e) {
+  RtErr of_seed = {0};
+  if (run->option.seeds)
+    rt_fail(&of_seed, e->code, "seed %lld: %s", (long long)run->option.seed, e->text);
+  return say(run->program, run->option.seeds ? &of_seed : e);
+}
+
+int rt_once(MloRun *run, RtErr *e) {
   const MloProgram *p = run->program;
-  uint32_t mode = rt_float_mode();
   time_t now = time(NULL);
   struct tm utc;
   strftime(run->started, sizeof run->started, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
-  if (!rt_signals_begin(&run->signals)) rt_fail(e, RT_DEVICE, "cannot start a thread");
-  if (e->code) return e->code;
+  run->begin = run->logged = rt_now();
+  if (run->option.out && !rt_dir_begin(run, e)) return e->code;
+  rt_progress_begin(run);
+  int status = p->schedule(run, run->arena);
+  rt_progress_end(run);
+  double seconds = rt_now() - run->begin;
+  if (run->option.out) rt_dir_end(run, status, e);
+  bool table = !run->option.out || e->code || !run->option.quiet;
+  if (table && !run->option.seeds) print_table(run, seconds);
+  return status;
+}
+
+/* Signals and threads around one run, or one a seed. */
+static int execute(MloRun *run, RtErr *e) {
+  const MloProgram *p = run->program;
+  uint32_t mode = rt_float_mode();
+  if (!rt_signals_begin(&run->signals)) {
+    rt_fail(e, RT_DEVICE, "cannot start a thread");
+    return e->code;
+  }
   run->nthread = rt_threads_start(run->option.nthread);
   if (rt_blas_start) rt_blas_start();
-  run->begin = run->logged = rt_now();
   if (run->option.verbose)
     fprintf(stderr, "%s: %d threads, %s, %.1f MB\n", p->name, run->nthread, p->arch,
             1e-6 * (double)p->arena_bytes);
-  int status = run->option.out && !rt_dir_begin(run, e) ? e->code : 0;
-  if (!status) {
-    rt_progress_begin(run);
-    status = p->schedule(run, run->arena);
-    rt_progress_end(run);
-    double seconds = rt_now() - run->begin;
-    if (run->option.out) rt_dir_end(run, status, e);
-    if (!run->option.out || e->code || !run->option.quiet) print_table(run, seconds);
-  }
+  int status = run->option.seeds ? rt_seeds(run) : rt_once(run, e);
   rt_set_float_mode(mode);
   rt_signals_end(&run->signals);
   return status;
@@ -240,7 +266,7 @@ static int run_program(MloRun *run) {
   int status = 0;
   bool ready = check_program(p, &e) && (!run->option.out || rt_dir_check(p, &run->option, &e)) &&
                rt_load_begin(run, &e) && make_arena(run, &e) && fill_arena(run, &e) &&
-               rt_checkpoint_find(run, &e);
+               (run->option.seeds || rt_checkpoint_find(run, &e));
   if (ready && p->checkpoint_every && !run->option.out && !run->option.quiet)
     fprintf(stderr, "%s: without --out there are no checkpoints\n", p->name);
   if (ready) status = execute(run, &e);

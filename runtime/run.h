@@ -72,6 +72,21 @@ void rt_progress_end(MloRun *run);
 bool rt_rows_add(MloRun *run, int64_t step);
 double rt_metric_value(const MloRun *run, int i);
 
+/* The metrics that a run ends with, nmetric of them; NULL where nothing was reported. */
+const double *rt_result(const MloRun *run, int64_t *step);
+bool rt_stopping(const MloRun *run);
+
+/* One run, from the first file to the last: signals, threads and the data in the arena are there.
+   Returns the exit code; the message is in run->err, or in e where it is about files. */
+int rt_once(MloRun *run, RtErr *e);
+/* --seeds: one run after another, each from an arena that holds the data alone, then the table over
+   them. Returns the exit code, after its own messages. */
+int rt_seeds(MloRun *run);
+/* Settings and seed into the arena. */
+void rt_write_options(MloRun *run);
+/* "NAME: message" on stderr; returns the code. */
+int rt_say(const MloRun *run, const RtErr *e);
+
 /* The run directory. rt_dir_check makes the folder where it does not exist and tries whether it can
    be written and has room for the results; rt_dir_begin removes an older run's files and writes the
    first run.json. */
@@ -80,6 +95,19 @@ bool rt_dir_begin(MloRun *run, RtErr *e);
 bool rt_dir_metrics(MloRun *run, RtErr *e);
 /* metrics.csv, final.npz where the variables are worth keeping (status 0 and 75), run.json. */
 bool rt_dir_end(MloRun *run, int status, RtErr *e);
+
+/* Whether the run directory holds a finished run of this program, seed, settings, files and steps:
+   its exit code, last step and metrics (NaN: not known) then. Errors: RT_DATA, where it is another
+   one's. */
+typedef struct RtFinished {
+  int status;
+  int64_t step;
+  double *value; /* the program's nmetric, given by the caller */
+} RtFinished;
+bool rt_dir_finished(const MloRun *run, RtFinished *out, bool *found, RtErr *e);
+/* FOLDER/FILE, from malloc; and a text file there. */
+char *rt_join(const char *folder, const char *file);
+bool rt_write_in(const char *folder, const char *file, const char *text, size_t n, RtErr *e);
 
 /* --load. Reads the file and checks all that it will give; the arena stays as it is. Errors:
    RT_DATA, where nothing matches or an array of a variable's name does not fit it. */

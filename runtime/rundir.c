@@ -18,15 +18,15 @@
 #include <zip.h>
 #include <zlib.h>
 
-static char *join(const char *folder, const char *file) {
+char *rt_join(const char *folder, const char *file) {
   size_t n = strlen(folder) + strlen(file) + 2;
   char *path = malloc(n);
   if (path) snprintf(path, n, "%s/%s", folder, file);
   return path;
 }
 
-static bool write_in(const char *folder, const char *file, const char *text, size_t n, RtErr *e) {
-  char *path = join(folder, file);
+bool rt_write_in(const char *folder, const char *file, const char *text, size_t n, RtErr *e) {
+  char *path = rt_join(folder, file);
   bool ok = path ? rt_write_file(path, text, n, e) : rt_fail(e, RT_DATA, "out of memory");
   free(path);
   return ok;
@@ -59,7 +59,7 @@ bool rt_dir_check(const MloProgram *p, const RtOptions *o, RtErr *e) {
   if (!make_folders(o->out, e)) return false;
   if (stat(o->out, &st) != 0 || !S_ISDIR(st.st_mode))
     return rt_fail(e, RT_USAGE, "--out %s: expected a folder", o->out);
-  char *probe = join(o->out, ".mlo-writable");
+  char *probe = rt_join(o->out, ".mlo-writable");
   if (!probe) return rt_fail(e, RT_USAGE, "out of memory");
   bool ok = rt_write_file(probe, "x", 1, &trouble);
   if (ok) unlink(probe);
@@ -129,8 +129,9 @@ static json_t *sources(const MloRun *run) {
 static json_t *last_metrics(const MloRun *run) {
   const MloProgram *p = run->program;
   json_t *o = json_object();
-  if (run->rows.n == 0) return o;
-  const double *v = run->rows.value + (run->rows.n - 1) * (size_t)p->nmetric;
+  int64_t step;
+  const double *v = rt_result(run, &step);
+  if (!v) return o;
   for (int i = 0; i < p->nmetric; i++) json_object_set_new(o, p->metric[i].name, number(v[i]));
   return o;
 }
@@ -149,8 +150,53 @@ static bool write_json(const MloRun *run, const char *status, int code, RtErr *e
   if (o && run->err.code) json_object_set_new(o, "message", words(run->err.text));
   char *text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
   bool ok = text || rt_fail(e, RT_DATA, "%s/run.json: out of memory", run->option.out);
-  ok = ok && write_in(run->option.out, "run.json", text, strlen(text), e);
+  ok = ok && rt_write_in(run->option.out, "run.json", text, strlen(text), e);
   free(text);
+  json_decref(o);
+  return ok;
+}
+
+/* What differs between a run.json and this run, or NULL. */
+static const char *difference(const MloRun *run, const json_t *o) {
+  const struct {
+    const char *name;
+    json_t *now;
+  } part[] = {{"hash", json_string(run->program->hash)},
+              {"seed", json_integer((json_int_t)run->option.seed)},
+              {"settings", settings(run)},
+              {"data", sources(run)},
+              {"load", run->option.load ? words(run->option.load) : NULL}};
+  const char *found = NULL;
+  for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
+    json_t *then = json_object_get(o, part[i].name);
+    if (then || part[i].now)
+      if (!then || !part[i].now || !json_equal(then, part[i].now)) found = part[i].name;
+    json_decref(part[i].now);
+  }
+  return found;
+}
+
+bool rt_dir_finished(const MloRun *run, RtFinished *out, bool *found, RtErr *e) {
+  const MloProgram *p = run->program;
+  char *path = rt_join(run->option.out, "run.json");
+  json_t *o = path ? json_load_file(path, 0, NULL) : NULL;
+  free(path);
+  const json_t *code = json_object_get(o, "exit_status"), *metrics = json_object_get(o, "metrics");
+  bool over = json_is_integer(code) &&
+              (json_integer_value(code) == RT_OK || json_integer_value(code) == RT_DIVERGED);
+  const char *other = over ? difference(run, o) : NULL;
+  *found = over && !other &&
+           json_integer_value(json_object_get(o, "steps")) == (json_int_t)run->option.steps;
+  if (*found) {
+    out->status = (int)json_integer_value(code);
+    out->step = json_integer_value(json_object_get(o, "steps_done"));
+  }
+  for (int i = 0; *found && i < p->nmetric; i++) {
+    const json_t *v = json_object_get(metrics, p->metric[i].name);
+    out->value[i] = json_is_number(v) ? json_number_value(v) : (double)NAN;
+  }
+  bool ok = !other ||
+            rt_fail(e, RT_DATA, "%s: holds another run: its `%s` differs", run->option.out, other);
   json_decref(o);
   return ok;
 }
@@ -159,7 +205,7 @@ bool rt_dir_begin(MloRun *run, RtErr *e) {
   static const char *const old[] = {"final.npz", "metrics.csv"};
   if (!write_json(run, "running", -1, e)) return false;
   for (int i = 0; i < 2; i++) {
-    char *path = join(run->option.out, old[i]);
+    char *path = rt_join(run->option.out, old[i]);
     if (path) unlink(path);
     free(path);
   }
@@ -183,7 +229,7 @@ bool rt_dir_metrics(MloRun *run, RtErr *e) {
     fprintf(f, "\n");
   }
   bool ok = fclose(f) == 0;
-  ok = ok ? write_in(run->option.out, "metrics.csv", text, n, e)
+  ok = ok ? rt_write_in(run->option.out, "metrics.csv", text, n, e)
           : rt_fail(e, RT_DATA, "%s/metrics.csv: out of memory", run->option.out);
   free(text);
   run->logged = rt_now();
@@ -197,7 +243,7 @@ static bool write_arrays(const MloRun *run, RtErr *e) {
   const char *tmp = getenv("TMPDIR");
   char other[512];
   RtErr trouble = {0}, more = {0};
-  char *path = join(run->option.out, "final.npz");
+  char *path = rt_join(run->option.out, "final.npz");
   bool ok = path ? rt_write_npz(path, p->array, p->narray, run->arena, &trouble)
                  : rt_fail(&trouble, RT_DATA, "out of memory");
   free(path);

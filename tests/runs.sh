@@ -45,3 +45,85 @@ cmp "$dir/again/final.npz" "$dir/more/final.npz" || fail "--resume auto without 
 code 0 'resumed at step 4' "$dir/load" --out "$dir/again" --load "$dir/five/final.npz" --resume auto
 cmp "$dir/again/final.npz" "$dir/more/final.npz" || fail "--resume auto with a checkpoint"
 code 3 'it began from' "$dir/load" --out "$dir/again" --load "$dir/ten/final.npz" --resume auto
+
+# ---- --seeds
+
+# Random initial values and data; a checkpoint is there to go on from.
+cat >"$dir/x.csv" <<EOF
+x
+1
+2
+4
+EOF
+cat >"$dir/seeds.mlo" <<EOF
+dim N;
+data train { file = "x.csv"; x : f64[N]; }
+level fit {
+  var w : f64[N] = normal(1);
+  minimize mean((w - train.x)^2);
+  optimizer = adam(lr = 0.01);
+  steps = 40;
+}
+run main of fit { seed = 5; precision = f64; report = every(10, csv); checkpoint = every(5); }
+EOF
+"$MLOC" build "$dir/seeds.mlo" -o "$dir/seeds"
+code 0 'over 3 of 3 seeds' "$dir/seeds" --seeds=3 --out "$dir/all"
+for k in 5 6 7; do
+  "$dir/seeds" -q --seed $k --out "$dir/one"
+  cmp "$dir/one/final.npz" "$dir/all/seed-$k/final.npz" || fail "seed $k: another final.npz than alone"
+  cmp "$dir/one/metrics.csv" "$dir/all/seed-$k/metrics.csv" || fail "seed $k: another metrics.csv than alone"
+  tail -n 1 "$dir/one/metrics.csv" | cut -d, -f2 >>"$dir/losses"
+done
+cut -d, -f4 "$dir/all/summary.csv" | tail -n 3 | cmp - "$dir/losses" || fail "summary.csv has other losses"
+# Mean and sample standard deviation, computed here.
+want=$(awk '{ s += $1; q[NR] = $1 } END { m = s / NR; for (i in q) v += (q[i] - m)^2; printf "%.6g %.6g", m, sqrt(v / (NR - 1)) }' "$dir/losses")
+got=$(awk '$1 == "fit.loss" { printf "%.6g %.6g", $2, $3 }' "$dir/said")
+[ "$got" = "$want" ] || fail "mean and std are $got, expected $want"
+grep -q '"std": [0-9]' "$dir/all/summary.json" || fail "summary.json has no std: $(cat "$dir/all/summary.json")"
+code 0 'over 1 of 1 seeds' "$dir/seeds" --seeds=1 --seed 6 -q
+grep -q 'fit.loss .* -$' "$dir/said" || fail "one seed has a deviation: $(cat "$dir/said")"
+[ -z "$("$dir/seeds" -q --seeds=2 --out "$dir/quiet" 2>&1)" ] || fail "quiet, and said something"
+
+# Finished seeds are read back, an interrupted one goes on, the others run.
+sed -i 's/"exit_status": 0/"exit_status": 75/' "$dir/all/seed-6/run.json"
+rm "$dir/all/seed-6/final.npz" "$dir/all/seed-6/checkpoints/0000000040.npz"
+rm -r "$dir/all/seed-7"
+code 0 'seed 5: ok before' "$dir/seeds" --seeds=3 --out "$dir/all" --resume auto
+grep -q 'resumed at step 35' "$dir/said" || fail "the interrupted seed did not go on: $(cat "$dir/said")"
+cut -d, -f4 "$dir/all/summary.csv" | tail -n 3 | cmp - "$dir/losses" || fail "other losses after --resume auto"
+"$dir/seeds" -q --seed 6 --out "$dir/one"
+cmp "$dir/one/final.npz" "$dir/all/seed-6/final.npz" || fail "the interrupted seed: another final.npz"
+code 3 'its `settings` differs' "$dir/seeds" --seeds=3 --out "$dir/all" --resume auto --set fit.optimizer.lr=0.02
+code 2 'a file is of one seed' "$dir/seeds" --seeds=3 --resume x.npz
+code 2 '--seeds: expected an integer from 1' "$dir/seeds" --seeds=0
+code 2 'beyond 2147483647' "$dir/seeds" --seeds=3 --seed 2147483646
+
+# One diverges: the others count. What a seed draws decides which.
+cat >"$dir/lost.mlo" <<EOF
+level fit {
+  var w : f64[] = normal(1);
+  minimize w^3;
+  optimizer = sgd(lr = 0.1);
+  steps = 200;
+}
+run main of fit { seed = 1; precision = f64; report = every(100, csv); }
+EOF
+code 4 'diverged' "$MLOC" run "$dir/lost.mlo" --seeds=8 --out "$dir/lost.out"
+lost=$(grep -c ',diverged,' "$dir/lost.out/summary.csv")
+[ "$lost" -gt 0 ] && [ "$lost" -lt 8 ] || fail "$lost of 8 seeds diverged"
+grep -q "over $((8 - lost)) of 8 seeds" "$dir/said" || fail "did not count the lost ones: $(cat "$dir/said")"
+grep -Eq 'seed [0-9]: diverged' "$dir/said" || fail "did not name the seed: $(cat "$dir/said")"
+
+# Interrupted in the middle: what is done is kept, and nothing more is begun.
+"$dir/seeds" -q --seeds=3 --out "$dir/term" --steps 30000000 --set fit.optimizer.lr=0 2>/dev/null &
+child=$! waited=0
+while [ ! -e "$dir/term/seed-5/checkpoints" ] && [ $waited -lt 1000 ]; do
+  sleep 0.01
+  waited=$((waited + 1))
+done
+kill -TERM $child
+got=0
+wait $child || got=$?
+[ $got -eq 75 ] || fail "interrupted: exit code $got"
+grep -q '^5,interrupted,' "$dir/term/summary.csv" || fail "interrupted: $(cat "$dir/term/summary.csv")"
+[ ! -e "$dir/term/seed-6/run.json" ] || fail "the seed after the interrupted one was begun"
