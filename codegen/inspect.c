@@ -122,7 +122,7 @@ static json_t *statements(const Program *p, const Stmt *s);
 static json_t *statement(const Program *p, const Stmt *s) {
   static const char *const names[] = {"step", "solve", "call", "repeat", "while", "report"};
   json_t *o = json_object();
-  json_object_set_new(o, "kind", json_string(names[s->kind]));
+  json_object_set_new(o, "kind", json_string(s->eval ? "eval" : names[s->kind]));
   if (s->func) json_object_set_new(o, "function", json_string(s->func->name));
   if (s->level) json_object_set_new(o, "level", json_string(s->level->name));
   if (s->count_setting)

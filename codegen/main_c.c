@@ -66,9 +66,12 @@ static void report(Main *m, const Stmt *s) {
   const Level *level = u->program->run.top;
   const Storage *step = s->counter ? s->counter : level ? level->count : NULL;
   const char *at = step ? i32_at(u, step) : "0";
-  text_addf(m->out, "if (mlo_due(run, %s)) {\n", at);
+  text_addf(m->out, "if (mlo_%s(run, %s)) {\n", s->eval ? "eval_due" : "due", at);
   statements(m, s->body, false);
-  text_addf(m->out, "if ((status = mlo_report(run, %s))) return status;\n}\n", at);
+  if (s->eval)
+    text_add(m->out, "}\n");
+  else
+    text_addf(m->out, "if ((status = mlo_report(run, %s))) return status;\n}\n", at);
 }
 
 static void statement(Main *m, const Stmt *s, bool top) {
@@ -211,16 +214,27 @@ static int states(Main *m) {
   return n;
 }
 
+/* The level that messages name for a metric. */
+static const char *level_of(const Program *p, const Metric *x) {
+  if (x->level) return x->level->name;
+  for (int i = 0; i < p->nlevel; i++)
+    if (p->level[i]->loss == x->value) return p->level[i]->name;
+  return NULL;
+}
+
 static int metrics(Main *m) {
   const Program *p = m->u->program;
   int n = 0;
   for (int i = 0; i < p->nmetric; i++) n += !p->metric[i].output;
   if (n) text_add(m->out, "static const MloMetric metrics[] = {\n");
-  for (int i = 0; i < p->nmetric; i++)
-    if (!p->metric[i].output)
-      text_addf(m->out, "{%s, %s, %lld},\n", quote_or_null(m->u, p->metric[i].name),
-                p->metric[i].value->type.dtype == DT_F64 ? "MLO_F64" : "MLO_F32",
-                (long long)emit_byte(p->metric[i].value));
+  for (int i = 0; i < p->nmetric; i++) {
+    const Metric *x = &p->metric[i];
+    if (x->output) continue;
+    text_addf(m->out, "{%s, %s, %lld, %s, %d, %d},\n", quote_or_null(m->u, x->name),
+              x->value->type.dtype == DT_F64 ? "MLO_F64" : "MLO_F32",
+              (long long)emit_byte(x->value), quote_or_null(m->u, level_of(p, x)), x->costly,
+              x->detail);
+  }
   if (n) text_add(m->out, "};\n");
   return n;
 }
@@ -258,6 +272,8 @@ static void program(Main *m, int nsetting, int narray, int nmetric, int nstate) 
             (long long)p->run.report_every, p->run.csv ? "true" : "false");
   text_addf(t, ".checkpoint_every = %lld,\n.checkpoint_keep = %lld,\n",
             (long long)p->run.checkpoint_every, (long long)p->run.checkpoint_keep);
+  text_addf(t, ".eval_every = %lld,\n.best = %s,\n.best_max = %d,\n", (long long)p->run.eval_every,
+            quote_or_null(u, p->run.best), p->run.best_max);
   text_addf(t, ".top_steps = %s,\n", quote_or_null(u, steps ? steps->name : NULL));
   text_add(t, ".schedule = schedule,\n};\n");
 }

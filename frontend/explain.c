@@ -4,8 +4,9 @@
 #include <string.h>
 #include <strings.h>
 
-static const Explanation *const tables[] = {explain_syntax, explain_names, explain_types,
-                                            explain_levels, explain_data,  explain_settings};
+static const Explanation *const tables[] = {explain_syntax,  explain_names, explain_types,
+                                            explain_levels,  explain_runs,  explain_data,
+                                            explain_settings};
 
 const Explanation *explain_at(int i) {
   for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)

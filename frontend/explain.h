@@ -14,7 +14,7 @@ typedef struct Explanation {
 } Explanation;
 
 /* Ended by an entry without code. */
-extern const Explanation explain_syntax[], explain_names[], explain_types[], explain_levels[],
+extern const Explanation explain_syntax[], explain_names[], explain_types[], explain_levels[], explain_runs[],
     explain_data[], explain_settings[];
 
 /* The i-th of all explanations, NULL after the last. */

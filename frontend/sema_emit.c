@@ -360,9 +360,11 @@ static void emit_chunks(Sema *s, Program *p, const SMetric *m, Metric *to) {
 }
 
 static void emit_metrics(Sema *s, Program *p, SLevel *l) {
+  Level *ir = l->ir;
   for (int i = 0; i < l->nmetric; i++) {
     const SMetric *m = &l->metric[i];
-    Metric to = {.name = m->item->name, .output = m->item->kind == AST_OUTPUT};
+    Metric to = {.name = m->item->name, .output = m->item->kind == AST_OUTPUT,
+                 .level = ir, .costly = m->item->on};
     Type t = m->node->type;
     if (m->per_row) t.dim[0] = m->rows->rows.value;
     to.value = program_storage(p, ST_OUTPUT, t, "%s", to.name);
@@ -377,6 +379,19 @@ static void emit_metrics(Sema *s, Program *p, SLevel *l) {
     }
     VEC_PUSH(s->arena, p->metric, p->nmetric, p->metric_cap, to);
   }
+}
+
+/* What `eval` thins out and `keep_best` looks at: metrics that are there now. */
+static void check_metrics(Sema *s, Program *p) {
+  bool costly = false, best = false;
+  for (int i = 0; i < p->nmetric; i++) {
+    costly = costly || p->metric[i].costly;
+    best = best || (s->best && !strcmp(p->metric[i].name, s->best));
+  }
+  p->run.eval_every = costly ? s->eval_every : 0;
+  if (s->best && !best)
+    diag_error(s->diags, s->best_span, "E0350", "this run does not reach the level of `%s`",
+               s->best);
 }
 
 /* Every --set must have found its place. */
@@ -405,6 +420,8 @@ Program *sema_emit(Sema *s) {
                  .csv = s->csv,
                  .checkpoint_every = s->checkpoint_every,
                  .checkpoint_keep = s->checkpoint_keep,
+                 .best = s->best,
+                 .best_max = s->best_max,
                  .precision = s->ops.flt};
   find_needs(s);
   if (s->diags->nerror) return NULL;
@@ -422,6 +439,7 @@ Program *sema_emit(Sema *s) {
   for (int i = 0; i < s->nlevel; i++)
     if (s->level[i]->reached) emit_metrics(s, p, s->level[i]);
   p->run.top = s->top->ir;
+  check_metrics(s, p);
   if (p->run.report_every == 0) {
     int64_t steps = (int64_t)p->run.top->steps.storage->value;
     p->run.report_every = steps > 20 ? steps / 20 : 1;

@@ -102,6 +102,61 @@ static void read_checkpoint(Sema *s, const AstExpr *e, int64_t *every, int64_t *
   if (b) read_count(s, b->value, "1, 2, ... checkpoints are kept", keep);
 }
 
+/* every(100) */
+static void read_eval(Sema *s, const AstExpr *e, int64_t *every) {
+  const AstArg *a = e->kind == EX_CALL ? e->arg : NULL;
+  bool form = a && e->a->kind == EX_NAME && !strcmp(e->a->text, "every") && !a->name && !a->next;
+  if (e->kind == EX_ERROR) return;
+  if (!form) {
+    Diag *d = diag_error(s->diags, e->span, "E0522", "this is not a plan of evaluations");
+    diag_help(s->diags, d, "write `eval = every(100);`");
+    return;
+  }
+  read_count(s, a->value, "evaluations come every 1, 2, ... steps", every);
+}
+
+static bool is_metric(const Sema *s, const AstExpr *e) {
+  const Symbol *y = scope_find(s, e->kind == EX_FIELD ? e->a->text : e->text);
+  if (e->kind == EX_FIELD) return y && y->kind == SYM_LEVEL && !strcmp(e->text, "loss");
+  return y && y->kind == SYM_METRIC && y->item->kind == AST_METRIC;
+}
+
+typedef struct Best {
+  const char *metric;
+  Span span;
+  bool max;
+} Best;
+
+/* max(acc), min(fit.loss) */
+static void read_best(Sema *s, const AstExpr *e, Best *out) {
+  const AstArg *a = e->kind == EX_CALL && e->a->kind == EX_NAME ? e->arg : NULL;
+  if (e->kind == EX_ERROR || (a && a->value->kind == EX_ERROR)) return;
+  bool max = a && !strcmp(e->a->text, "max"), min = a && !strcmp(e->a->text, "min");
+  const AstExpr *m = a ? a->value : NULL;
+  bool field = m && m->kind == EX_FIELD && m->a->kind == EX_NAME;
+  if (!(max || min) || a->name || a->next || !(field || m->kind == EX_NAME)) {
+    Diag *d = diag_error(s->diags, e->span, "E0522", "this says not which report is the best");
+    diag_help(s->diags, d, "write `keep_best = max(acc);` or `keep_best = min(fit.loss);`");
+    return;
+  }
+  const char *name = field ? arena_printf(s->arena, "%s.%s", m->a->text, m->text) : m->text;
+  if (is_metric(s, m)) {
+    *out = (Best){name, m->span, max};
+    return;
+  }
+  const char **list = NULL;
+  int n = 0, cap = 0;
+  for (int i = 0; i < s->nsymbol; i++)
+    if (s->symbol[i]->kind == SYM_METRIC && s->symbol[i]->item->kind == AST_METRIC)
+      VEC_PUSH(s->arena, list, n, cap, s->symbol[i]->name);
+  for (int i = 0; i < s->nlevel; i++) {
+    const char *loss = arena_printf(s->arena, "%s.loss", s->level[i]->name);
+    VEC_PUSH(s->arena, list, n, cap, loss);
+  }
+  Diag *d = diag_error(s->diags, m->span, "E0350", "there is no metric `%s`", name);
+  help_nearest(s, d, name, list, n);
+}
+
 static void read_seed(Sema *s, const AstExpr *e, int64_t *seed) {
   Value v;
   if (!sema_number(s, e, &v)) return;
@@ -112,9 +167,10 @@ static void read_seed(Sema *s, const AstExpr *e, int64_t *seed) {
 }
 
 static void read_settings(Sema *s, Symbol *run) {
-  static const char *const known[] = {"seed", "precision", "report", "checkpoint"};
-  static const char *const later[] = {"keep_best", "eval"};
-  int64_t seed = 0, every = 0, checkpoint = 0, keep = 0;
+  static const char *const known[] = {"seed",       "precision", "report",
+                                      "checkpoint", "keep_best", "eval"};
+  int64_t seed = 0, every = 0, checkpoint = 0, keep = 0, eval = 0;
+  Best best = {.metric = NULL};
   bool csv = true;
   for (AstItem *it = run->item->body; it; it = it->next) {
     if (it->kind != AST_SETTING || !it->name || !it->value) continue;
@@ -126,8 +182,12 @@ static void read_settings(Sema *s, Symbol *run) {
       read_report(s, it->value, &every, &csv);
     else if (!strcmp(it->name, "checkpoint"))
       read_checkpoint(s, it->value, &checkpoint, &keep);
+    else if (!strcmp(it->name, "keep_best"))
+      read_best(s, it->value, &best);
+    else if (!strcmp(it->name, "eval"))
+      read_eval(s, it->value, &eval);
     else if (strcmp(it->name, "precision"))
-      setting_unknown(s, it, "a run", known, 4, later, 2);
+      setting_unknown(s, it, "a run", known, 6, NULL, 0);
   }
   if (run != s->run) return;
   s->seed = seed;
@@ -135,6 +195,10 @@ static void read_settings(Sema *s, Symbol *run) {
   s->csv = csv;
   s->checkpoint_every = checkpoint;
   s->checkpoint_keep = keep;
+  s->eval_every = eval;
+  s->best = best.metric;
+  s->best_span = best.span;
+  s->best_max = best.max;
 }
 
 static SLevel *top_of(Sema *s, Symbol *run) {

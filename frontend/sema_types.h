@@ -250,6 +250,10 @@ typedef struct Sema {
   int nrows;               /* SRows so far */
   const SRows *chunk_rows; /* those that ops.chunk is of */
   int64_t seed, report_every, stream, checkpoint_every, checkpoint_keep;
+  int64_t eval_every;
+  const char *best; /* keep_best: a metric, and which of its values is the best */
+  Span best_span;
+  bool best_max;
   bool csv;
   int depth, ncall; /* of expressions inside of fns inside of ...; of fns evaluated */
   int npart;        /* instances of modules */

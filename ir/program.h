@@ -168,6 +168,8 @@ struct Stmt {
   Func *func;
   int64_t count;
   Storage *count_setting, *counter, *cond;
+  bool eval; /* REPORT, within another one: the body only where an evaluation is due as well; reports
+                nothing itself */
   Stmt *body; /* first statement inside */
   Stmt *next;
 };
@@ -183,6 +185,9 @@ typedef struct Metric {
   Func *start, *batch, *rest;
   Storage *counter;
   int64_t nbatch;
+  bool costly;      /* evaluated as the run's `eval` says: not at every report */
+  bool detail;      /* not in the lines of progress */
+  Level *level;     /* whose it is, for messages; NULL: that whose loss it is */
 } Metric;
 
 typedef struct SourcePart { /* of a split */
@@ -209,6 +214,9 @@ typedef struct Run {
   Level *top;
   int64_t seed, report_every;
   int64_t checkpoint_every, checkpoint_keep; /* steps of the top, 0: never; how many stay, 0: all */
+  int64_t eval_every; /* steps of the top between evaluations of costly metrics; 0: every report */
+  const char *best;   /* the metric whose best report final.npz holds; NULL: the last step's values */
+  bool best_max;      /* the greatest is the best; else the least */
   bool csv;
   DType precision;
 } Run;

@@ -394,6 +394,12 @@ static void put_metric(Out *o, const Metric *m) {
     put_name(o, m->counter->name);
   }
   put_metric_func(o, "rest", m->rest);
+  if (m->level) {
+    put_text(o, " of ");
+    put_name(o, m->level->name);
+  }
+  if (m->costly) put_text(o, " costly");
+  if (m->detail) put_text(o, " detail");
   put_text(o, "\n");
 }
 
@@ -409,6 +415,12 @@ static void put_run(Out *o, const Run *r) {
   if (r->checkpoint_every)
     put(o, "checkpoint %lld keep %lld; ", (long long)r->checkpoint_every,
         (long long)r->checkpoint_keep);
+  if (r->eval_every) put(o, "eval %lld; ", (long long)r->eval_every);
+  if (r->best) {
+    put_text(o, r->best_max ? "best max " : "best min ");
+    put_name(o, r->best);
+    put_text(o, "; ");
+  }
   put_text(o, "}\n");
 }
 
@@ -425,6 +437,7 @@ static void put_stmts(Out *o, const Stmt *s, int depth) {
       put_text(o, s->kind == STMT_CALL ? " @" : " ");
       put_name(o, what);
     }
+    if (s->eval) put_text(o, " eval");
     if (s->kind == STMT_REPEAT || s->kind == STMT_WHILE) put(o, " %lld", (long long)s->count);
     if (s->count_setting) {
       put_text(o, " from ");

@@ -580,6 +580,9 @@ static void parse_metric(Parser *q, bool output) {
     m.counter = storage(q);
   }
   if (accept_word(q, "rest")) m.rest = func(q);
+  if (accept_word(q, "of")) m.level = level(q);
+  m.costly = accept_word(q, "costly");
+  m.detail = accept_word(q, "detail");
   VEC_PUSH(q->arena, q->p->metric, q->p->nmetric, q->p->metric_cap, m);
 }
 
@@ -606,6 +609,16 @@ static void parse_run(Parser *q) {
     r->checkpoint_keep = any_integer(q);
     expect(q, ";");
   }
+  if (accept_word(q, "eval")) {
+    r->eval_every = any_integer(q);
+    expect(q, ";");
+  }
+  if (accept_word(q, "best")) {
+    r->best_max = accept_word(q, "max");
+    if (!r->best_max) expect_word(q, "min");
+    r->best = name(q);
+    expect(q, ";");
+  }
   expect(q, "}");
 }
 
@@ -622,6 +635,7 @@ static Stmt *parse_stmts(Parser *q) {
     if (s->kind == STMT_SOLVE) s->system = system_(q);
     if (s->kind == STMT_CALL) s->func = func(q);
     if (s->kind == STMT_WHILE) s->cond = storage(q);
+    if (s->kind == STMT_REPORT) s->eval = accept_word(q, "eval");
     if (s->kind == STMT_REPEAT || s->kind == STMT_WHILE) s->count = any_integer(q);
     if (s->kind >= STMT_REPEAT && accept_word(q, "from")) s->count_setting = storage(q);
     if (s->kind >= STMT_REPEAT && accept_word(q, "with")) s->counter = storage(q);

@@ -172,8 +172,9 @@ static void check_system(Verifier *v, const System *s) {
 
 /* ---- schedule */
 
-static void check_stmts(Verifier *v, const Stmt *s) {
+static void check_stmts(Verifier *v, const Stmt *s, bool reported) {
   for (; s && !v->wrong; s = s->next) {
+    if (s->eval && !reported) fail(v, "an evaluation stands outside of a report");
     if (s->kind == STMT_STEP && (!s->level || v->p->facts & F_LEVEL_GRADS))
       fail(v, "the schedule has a step left");
     if (s->kind == STMT_SOLVE && (!s->system || v->p->facts & F_NO_SOLVE))
@@ -186,7 +187,7 @@ static void check_stmts(Verifier *v, const Stmt *s) {
     check_scalar(v, s->cond, DT_BOOL, "condition");
     check_scalar(v, s->count_setting, DT_I32, "count");
     check_scalar(v, s->counter, DT_I32, "counter");
-    check_stmts(v, s->body);
+    check_stmts(v, s->body, s->kind == STMT_REPORT);
   }
 }
 
@@ -209,6 +210,7 @@ static void check_source(Verifier *v, const Source *s) {
 static void check_run(Verifier *v) {
   const Program *p = v->p;
   for (int i = 0; i < p->nsource; i++) check_source(v, p->source[i]);
+  bool best = false;
   for (int i = 0; i < p->nsource; i++)
     for (int k = 0; k < p->source[i]->nfield; k++)
       if (p->source[i]->field[k]->kind != ST_DATA || p->source[i]->field[k]->base)
@@ -221,7 +223,9 @@ static void check_run(Verifier *v) {
     check_known(v, p->metric[i].batch);
     check_known(v, p->metric[i].rest);
     check_scalar(v, p->metric[i].counter, DT_I32, "counter");
+    best = best || (p->run.best && !p->metric[i].output && !strcmp(p->metric[i].name, p->run.best));
   }
+  if (p->run.best && !best) fail(v, "there is no metric `%s` to be best", p->run.best);
   check_scalar(v, p->seed, DT_I32, "seed");
   if (p->nlevel && !p->run.top) fail(v, "the run has no top level");
   if (p->nlevel && !p->seed) fail(v, "the program has no seed");
@@ -239,7 +243,7 @@ const char *ir_verify(const Program *p) {
     for (int k = 0; k < p->level[i]->nsystem && !v.wrong; k++)
       check_system(&v, p->level[i]->system[k]);
   }
-  if (!v.wrong) check_stmts(&v, p->schedule);
+  if (!v.wrong) check_stmts(&v, p->schedule, false);
   if (!v.wrong && (p->facts & (F_FUSED | F_PLANNED))) return kernel_verify(p);
   return v.wrong;
 }

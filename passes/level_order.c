@@ -216,12 +216,31 @@ static void push_metric(Program *p, Block *b, const Metric *m) {
   push_func(p, b, m->func);
 }
 
+static bool is_costly(const Program *p, const char *metric) {
+  for (int i = 0; i < p->nmetric; i++)
+    if (!strcmp(p->metric[i].name, metric)) return p->metric[i].costly;
+  return false;
+}
+
+/* Whether `eval` thins out an evaluation. An output belongs to the report whose variables are kept:
+   where the best one may be any, it is evaluated at all. */
+static bool thinned(const Program *p, const Metric *m) {
+  if (!p->run.eval_every || !m->costly) return false;
+  return !m->output || !p->run.best || is_costly(p, p->run.best);
+}
+
 static Stmt *report(Program *p, Storage *counter) {
-  Stmt *r = stmt_new(p, STMT_REPORT);
-  r->counter = counter;
-  Block b = {0};
-  for (int i = 0; i < p->nmetric; i++) push_metric(p, &b, &p->metric[i]);
-  r->body = b.first;
+  Stmt *r = stmt_new(p, STMT_REPORT), *eval = stmt_new(p, STMT_REPORT);
+  r->counter = eval->counter = counter;
+  eval->eval = true;
+  Block all = {0}, thin = {0};
+  for (int i = 0; i < p->nmetric; i++) {
+    const Metric *m = &p->metric[i];
+    push_metric(p, thinned(p, m) ? &thin : &all, m);
+  }
+  eval->body = thin.first;
+  if (thin.first) push(&all, eval);
+  r->body = all.first;
   return r;
 }
 

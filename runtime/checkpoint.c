@@ -87,40 +87,61 @@ static char *about(const MloRun *run, int64_t done) {
   json_t *o = json_pack("{s:i, s:s, s:s, s:I, s:I, s:o}", "format", CHECKPOINT_FORMAT, "run",
                         p->run, "hash", p->hash, "step", (json_int_t)done, "seed",
                         (json_int_t)run->option.seed, "settings", settings);
+  if (o && run->best.have)
+    json_object_set_new(o, "best",
+                        json_pack("{s:I, s:f}", "step", (json_int_t)run->best.step, "value",
+                                  run->best.value));
   if (o && run->option.load) json_object_set_new(o, "load", json_string(run->option.load));
   char *text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
   json_decref(o);
   return text;
 }
 
-/* State, then the rows, then what it is all about. */
+/* The rows of metrics and what it is all about; steps: room for the rows'. */
+static void entries_of_run(const MloRun *run, double *steps, const char *text, RtEntry *entry) {
+  int64_t rows = (int64_t)run->rows.n, width = run->program->nmetric;
+  for (int64_t i = 0; i < rows; i++) steps[i] = (double)run->rows.step[i];
+  entry[0] = (RtEntry){CHECKPOINT_STEPS, MLO_F64, 1, {rows}, steps, (uint64_t)rows * 8};
+  entry[1] = (RtEntry){.name = CHECKPOINT_METRICS,
+                       .dtype = MLO_F64,
+                       .rank = 2,
+                       .dim = {rows, width},
+                       .data = run->rows.value,
+                       .bytes = (uint64_t)(rows * width) * sizeof(double)};
+  entry[2] = (RtEntry){CHECKPOINT_ABOUT, MLO_BOOL, -1, {0}, text, strlen(text)};
+}
+
+/* State, the best arrays under names of their own, then the rows, then what it is all about. */
 static bool write_it(MloRun *run, int64_t done, const char *path, RtErr *e) {
   const MloProgram *p = run->program;
-  int64_t rows = (int64_t)run->rows.n;
-  size_t n = (size_t)p->nstate;
-  RtEntry *entry = malloc((n + 3) * sizeof *entry);
+  size_t n = (size_t)p->nstate, nbest = run->best.have ? (size_t)p->narray : 0;
+  RtEntry *entry = malloc((n + nbest + 3) * sizeof *entry);
+  char(*name)[CHECKPOINT_NAME] = malloc((nbest + 1) * sizeof *name);
   double *steps = malloc((run->rows.n + 1) * sizeof *steps);
   char *text = about(run, done);
-  bool ok = (entry && steps && text) || rt_fail(e, RT_DATA, "%s: out of memory", path);
+  bool ok = (entry && name && steps && text) || rt_fail(e, RT_DATA, "%s: out of memory", path);
   for (size_t i = 0; ok && i < n; i++) {
     rt_entry_of(&p->state[i], run->arena, &entry[i]);
     if (!all_finite(&entry[i]))
       ok = rt_fail(e, RT_DIVERGED, "`%s` is not finite after step %lld", p->state[i].name,
                    (long long)done);
   }
-  if (ok) {
-    for (int64_t i = 0; i < rows; i++) steps[i] = (double)run->rows.step[i];
-    uint64_t width = (uint64_t)p->nmetric * sizeof(double);
-    entry[n] = (RtEntry){CHECKPOINT_STEPS, MLO_F64, 1, {rows}, steps, (uint64_t)rows * 8};
-    entry[n + 1] = (RtEntry){CHECKPOINT_METRICS, MLO_F64,         2, {rows, p->nmetric},
-                             run->rows.value,    (uint64_t)rows * width};
-    entry[n + 2] = (RtEntry){CHECKPOINT_ABOUT, MLO_BOOL, -1, {0}, text, strlen(text)};
-    ok = rt_write_entries(path, entry, (int)n + 3, true, e);
+  for (size_t i = 0; ok && i < nbest; i++) {
+    entry[n + i] = run->best.entry[i];
+    rt_checkpoint_best(p->array[i].name, name[i]);
+    entry[n + i].name = name[i];
   }
+  if (ok) entries_of_run(run, steps, text, entry + n + nbest);
+  ok = ok && rt_write_entries(path, entry, (int)(n + nbest) + 3, true, e);
   free(entry);
+  free(name);
   free(steps);
   free(text);
   return ok;
+}
+
+void rt_checkpoint_best(const char *array, char name[CHECKPOINT_NAME]) {
+  snprintf(name, CHECKPOINT_NAME, "run/best/%.400s", array);
 }
 
 /* The first checkpoint of a run that began anew replaces those of another run; later ones push the
@@ -154,6 +175,7 @@ bool rt_checkpoint_write(MloRun *run, int64_t done) {
     ok = rt_fail(&trouble, RT_DATA, "%s: cannot be made: %s", folder, strerror(errno));
   ok = ok && write_it(run, done, path, &trouble);
   if (ok) remove_older(run, done);
+  if (ok) run->saved = done;
   free(folder);
   free(path);
   if (!ok && !run->checkpoint_failed)

@@ -76,6 +76,9 @@ typedef struct MloMetric {
   const char *name; /* "tune.loss", "acc" */
   MloDType dtype;
   size_t offset;
+  const char *level; /* whose it is, or NULL */
+  bool costly;       /* evaluated only where mlo_eval_due says so */
+  bool detail;       /* not in the lines of progress */
 } MloMetric;
 
 typedef struct MloRun MloRun; /* the runtime's state of one run; opaque to generated code */
@@ -97,6 +100,9 @@ typedef struct MloProgram {
   const MloArray
       *state; /* what one step of the top level leaves to the next: checkpoints hold it */
   int64_t checkpoint_every, checkpoint_keep; /* steps, 0: never; how many stay, 0: all */
+  int64_t eval_every; /* steps between evaluations of costly metrics; 0: every report */
+  const char *best;   /* the metric whose best report final.npz holds, or NULL */
+  bool best_max;      /* the greatest is the best */
   const char *top_steps;                     /* the setting that --steps overrides, or NULL */
   size_t seed_offset;                        /* i32 scalar: the run's seed */
   size_t top_steps_offset;           /* i32 scalar that the schedule's outer loop reads: --steps */
@@ -113,9 +119,12 @@ typedef struct MloProgram {
 int mlo_main(int argc, char **argv, const MloProgram *p);
 
 /* Called by the schedule once a step of the top level, before its update at 0-based step `step` and
-   once after the last. True when a report is due (its first, last, every report_every-th), so that
-   metrics are evaluated only then. */
+   once after the last. True when a report is due (its first, last, every report_every-th and where
+   costly metrics are due), so that metrics are evaluated only then. */
 bool mlo_due(MloRun *run, int64_t step);
+/* Where a report is due: whether costly metrics are to be evaluated as well (the first, the last and
+   every eval_every-th step). */
+bool mlo_eval_due(const MloRun *run, int64_t step);
 /* Prints and logs one row from the metrics' current values. Nonzero (4: a value that is not finite,
    75: interrupted) tells the schedule to return that status. */
 int mlo_report(MloRun *run, int64_t step);

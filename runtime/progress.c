@@ -30,15 +30,20 @@ static double rate(const MloRun *run) {
   return t > 0 ? (double)run->step / t : 0;
 }
 
-/* "  tune.loss 0.3121  acc 0.97" of the last row. */
+/* "  tune.loss 0.3121  acc -" of the last row; details only for who asks to hear more. */
 static size_t metrics_text(const MloRun *run, char *text, size_t size) {
   const MloProgram *p = run->program;
   size_t at = 0;
   text[0] = 0;
   if (run->rows.n == 0) return 0;
   const double *v = run->rows.value + (run->rows.n - 1) * (size_t)p->nmetric;
-  for (int i = 0; i < p->nmetric && at < size; i++)
-    at += (size_t)snprintf(text + at, size - at, "  %s %.6g", p->metric[i].name, v[i]);
+  for (int i = 0; i < p->nmetric && at < size; i++) {
+    if (p->metric[i].detail && !run->option.verbose) continue;
+    if (rt_evaluated(run, i, v[i], run->rows.step[run->rows.n - 1]))
+      at += (size_t)snprintf(text + at, size - at, "  %s %.6g", p->metric[i].name, v[i]);
+    else
+      at += (size_t)snprintf(text + at, size - at, "  %s -", p->metric[i].name);
+  }
   return at < size ? at : size - 1;
 }
 

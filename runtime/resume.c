@@ -149,6 +149,28 @@ static bool read_rows(MloRun *run, const RtArchive *a, Differences *d, RtErr *e)
   return ok;
 }
 
+/* The best report and its arrays: checked alone, or put into the block. */
+static bool read_best(MloRun *run, const RtArchive *a, const json_t *o, bool take, Differences *d,
+                      RtErr *e) {
+  const MloProgram *p = run->program;
+  const json_t *best = json_object_get(o, "best");
+  bool ok = true;
+  for (int i = 0; best && ok && run->best.metric >= 0 && i < p->narray; i++) {
+    char name[CHECKPOINT_NAME];
+    MloArray want = p->array[i];
+    rt_checkpoint_best(want.name, name);
+    want.name = name;
+    unsigned char *at =
+        run->best.block + ((const unsigned char *)run->best.entry[i].data - run->best.block);
+    ok = read_array(a, &want, NULL, take ? at : NULL, d, e);
+  }
+  if (!ok || !take || !best || run->best.metric < 0) return ok;
+  run->best.have = true;
+  run->best.step = json_integer_value(json_object_get(best, "step"));
+  run->best.value = json_number_value(json_object_get(best, "value"));
+  return true;
+}
+
 /* Opens, reads every byte, compares. *other: intact, but of another program. */
 static bool check_file(MloRun *run, const char *path, bool *other, RtErr *e) {
   const MloProgram *p = run->program;
@@ -162,7 +184,7 @@ static bool check_file(MloRun *run, const char *path, bool *other, RtErr *e) {
     differ(&d, "it has another format");
   if (ok) compare(run, o, &d);
   for (int i = 0; ok && i < p->nstate; i++) ok = read_array(&a, &p->state[i], NULL, NULL, &d, e);
-  ok = ok && read_rows(run, &a, &d, e);
+  ok = ok && read_best(run, &a, o, false, &d, e) && read_rows(run, &a, &d, e);
   json_decref(o);
   rt_archive_close(&a);
   if (!ok || d.n == 0) return ok;
@@ -211,6 +233,7 @@ bool rt_checkpoint_load(MloRun *run, int64_t *step, RtErr *e) {
   bool ok = rt_archive_open(&a, run->resume_path, e) && (o = read_about(&a, e));
   for (int i = 0; ok && i < p->nstate; i++)
     ok = read_array(&a, &p->state[i], NULL, run->arena + p->state[i].offset, &d, e);
+  ok = ok && read_best(run, &a, o, true, &d, e);
   if (ok && d.n) ok = rt_fail(e, RT_DATA, "%s: changed meanwhile: %s", run->resume_path, d.text);
   if (ok) *step = json_integer_value(json_object_get(o, "step"));
   json_decref(o);

@@ -43,18 +43,24 @@ bool rt_rows_add(MloRun *run, int64_t step) {
   }
   r->step[r->n] = step;
   for (size_t i = 0; i < width; i++) {
-    double v = rt_metric_value(run, (int)i);
+    bool due = !run->program->metric[i].costly || mlo_eval_due(run, step);
+    double v = due ? rt_metric_value(run, (int)i) : (double)NAN;
     r->value[r->n * width + i] = isnan(v) ? (double)NAN : v; /* NaN has no sign here */
   }
   r->n++;
   return true;
 }
 
+bool rt_evaluated(const MloRun *run, int i, double value, int64_t step) {
+  return !isnan(value) || !run->program->metric[i].costly || mlo_eval_due(run, step);
+}
+
 const double *rt_result(const MloRun *run, int64_t *step) {
   const RtRows *r = &run->rows;
+  const double *best = rt_best_row(run);
   if (r->n == 0) return NULL;
-  *step = r->step[r->n - 1];
-  return r->value + (r->n - 1) * (size_t)run->program->nmetric;
+  *step = best ? run->best.step : r->step[r->n - 1];
+  return best ? best : r->value + (r->n - 1) * (size_t)run->program->nmetric;
 }
 
 bool rt_stopping(const MloRun *run) {
@@ -68,9 +74,36 @@ static int stop_status(MloRun *run, int64_t step) {
 }
 
 bool mlo_due(MloRun *run, int64_t step) {
-  int64_t every = run->program->report_every;
+  int64_t every = run->program->report_every, eval = run->program->eval_every;
   run->step = step;
-  return step == 0 || step == run->option.steps || (every > 0 && step % every == 0);
+  return step == 0 || step == run->option.steps || (every > 0 && step % every == 0) ||
+         (eval > 0 && step % eval == 0);
+}
+
+bool mlo_eval_due(const MloRun *run, int64_t step) {
+  int64_t every = run->program->eval_every;
+  return step == 0 || step == run->option.steps || every <= 0 || step % every == 0;
+}
+
+/* Names the level and the step, and what may help: steps between two reports are not looked at. */
+static int diverged(MloRun *run, int i, int64_t step) {
+  const MloMetric *m = &run->program->metric[i];
+  const RtRows *r = &run->rows;
+  double v = rt_metric_value(run, i);
+  char level[160] = "", before[100] = "", saved[100] = "";
+  if (m->level) snprintf(level, sizeof level, "level `%.120s`, ", m->level);
+  if (r->n > 1)
+    snprintf(before, sizeof before, "; the report of step %lld was finite",
+             (long long)r->step[r->n - 2]);
+  if (run->saved >= 0)
+    snprintf(saved, sizeof saved, "; the last checkpoint is of step %lld", (long long)run->saved);
+  rt_fail(&run->err, RT_DIVERGED, "diverged: %sstep %lld: metric `%s` is %s%s%s", level,
+          (long long)step, m->name,
+          isnan(v) ? "NaN"
+          : v > 0  ? "+inf"
+                   : "-inf",
+          before, saved);
+  return RT_DIVERGED;
 }
 
 int mlo_report(MloRun *run, int64_t step) {
@@ -81,16 +114,10 @@ int mlo_report(MloRun *run, int64_t step) {
   if (!rt_rows_add(run, step)) return run->err.code;
   rt_progress_row(run);
   if (run->option.out && p->report_csv && rt_now() - run->logged > 1) rt_dir_metrics(run, &trouble);
-  for (int i = 0; i < p->nmetric; i++) {
-    double v = rt_metric_value(run, i);
-    if (isfinite(v)) continue;
-    rt_fail(&run->err, RT_DIVERGED, "diverged: metric `%s` is %s at step %lld", p->metric[i].name,
-            isnan(v) ? "NaN"
-            : v > 0  ? "+inf"
-                     : "-inf",
-            (long long)step);
-    return RT_DIVERGED;
-  }
+  for (int i = 0; i < p->nmetric; i++)
+    if ((!p->metric[i].costly || mlo_eval_due(run, step)) && !isfinite(rt_metric_value(run, i)))
+      return diverged(run, i, step);
+  rt_best_report(run, step);
   return 0;
 }
 
@@ -105,7 +132,7 @@ int mlo_load(MloRun *run) {
 int mlo_resume(MloRun *run, int64_t *first) {
   if (!run->resume_path) return 0;
   if (!rt_checkpoint_load(run, first, &run->err)) return run->err.code;
-  run->step = *first;
+  run->step = run->saved = *first;
   if (!run->option.quiet)
     fprintf(stderr, "%s: resumed at step %lld from %s\n", run->program->name, (long long)*first,
             run->resume_path);
@@ -196,16 +223,33 @@ static bool check_program(const MloProgram *p, RtErr *e) {
   return true;
 }
 
+static void print_cell(const double *row, int i) {
+  if (row && !isnan(row[i]))
+    printf("  %14.8g", row[i]);
+  else
+    printf("  %14s", "-");
+}
+
 static void print_table(const MloRun *run, double seconds) {
   const MloProgram *p = run->program;
   const RtRows *r = &run->rows;
   int width = 6;
+  const double *best = rt_best_row(run),
+               *last = r->value + (r->n ? r->n - 1 : 0) * (size_t)p->nmetric;
   for (int i = 0; i < p->nmetric; i++)
     if ((int)strlen(p->metric[i].name) > width) width = (int)strlen(p->metric[i].name);
-  if (p->nmetric && r->n) printf("%-*s  %14s  %14s\n", width, "metric", "first", "last");
-  for (int i = 0; r->n && i < p->nmetric; i++)
-    printf("%-*s  %14.8g  %14.8g\n", width, p->metric[i].name, r->value[i],
-           r->value[(r->n - 1) * (size_t)p->nmetric + (size_t)i]);
+  if (p->nmetric && r->n)
+    printf("%-*s  %14s  %14s%s\n", width, "metric", "first", "last",
+           best ? "            best" : "");
+  for (int i = 0; r->n && i < p->nmetric; i++) {
+    printf("%-*s", width, p->metric[i].name);
+    print_cell(r->value, i);
+    print_cell(last, i);
+    if (best) print_cell(best, i);
+    printf("\n");
+  }
+  if (best)
+    printf("best `%s` at step %lld: its variables are kept\n", p->best, (long long)run->best.step);
   if (!run->option.quiet)
     printf("%lld of %lld steps in %.2f s\n", (long long)run->step, (long long)run->option.steps,
            seconds);
@@ -266,7 +310,7 @@ static int run_program(MloRun *run) {
   int status = 0;
   bool ready = check_program(p, &e) && (!run->option.out || rt_dir_check(p, &run->option, &e)) &&
                rt_load_begin(run, &e) && make_arena(run, &e) && fill_arena(run, &e) &&
-               (run->option.seeds || rt_checkpoint_find(run, &e));
+               rt_best_begin(run, &e) && (run->option.seeds || rt_checkpoint_find(run, &e));
   if (ready && p->checkpoint_every && !run->option.out && !run->option.quiet)
     fprintf(stderr, "%s: without --out there are no checkpoints\n", p->name);
   if (ready) status = execute(run, &e);
@@ -274,6 +318,7 @@ static int run_program(MloRun *run) {
   if (e.code) status = say(p, &e);
   if (run->arena) munmap(run->arena, p->arena_bytes ? p->arena_bytes : 1);
   rt_load_free(&run->load);
+  rt_best_free(&run->best);
   free(run->resume_path);
   free(run->rows.step);
   free(run->rows.value);
@@ -281,7 +326,7 @@ static int run_program(MloRun *run) {
 }
 
 int mlo_main(int argc, char **argv, const MloProgram *p) {
-  MloRun run = {.program = p};
+  MloRun run = {.program = p, .saved = -1, .best = {.metric = -1}};
   RtErr e = {0};
   int status = 0;
   if (!rt_options_parse(argc, argv, p, &run.option, &e))

@@ -2,6 +2,7 @@
 #define MLOC_RUNTIME_RUN_H
 
 #include "runtime/options.h"
+#include "runtime/write.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -43,6 +44,17 @@ typedef struct RtLoad {
   unsigned char *block;
 } RtLoad;
 
+/* The best report so far of the program's `best` metric (metric < 0: it has none): the arrays of
+   final.npz then, as entries into the block. */
+typedef struct RtBest {
+  int metric;
+  bool have;
+  int64_t step;
+  double value;
+  RtEntry *entry; /* the program's narray */
+  unsigned char *block;
+} RtBest;
+
 struct MloRun {
   const MloProgram *program;
   RtOptions option;
@@ -55,6 +67,8 @@ struct MloRun {
   RtProgress progress;
   RtRows rows;
   RtLoad load;
+  RtBest best;
+  int64_t saved; /* step of the last checkpoint on the disk, -1: none */
   char *resume_path; /* the checkpoint to enter the loop with, checked; NULL: from the start */
   bool checkpoint_failed, checkpoint_adopted; /* it was said; older runs' files were dealt with */
   double logged;                              /* when metrics.csv was last written */
@@ -72,7 +86,16 @@ void rt_progress_end(MloRun *run);
 bool rt_rows_add(MloRun *run, int64_t step);
 double rt_metric_value(const MloRun *run, int i);
 
-/* The metrics that a run ends with, nmetric of them; NULL where nothing was reported. */
+/* Whether metric i was evaluated for a report; else its cell is empty. */
+bool rt_evaluated(const MloRun *run, int i, double value, int64_t step);
+/* keep_best. begin: once, after the arena is there. report: after the row of a report was added. The
+   row of the best report is NULL where there is none. */
+bool rt_best_begin(MloRun *run, RtErr *e);
+void rt_best_report(MloRun *run, int64_t step);
+const double *rt_best_row(const MloRun *run);
+void rt_best_free(RtBest *b);
+
+/* The metrics that a run ends with, the best ones where it keeps them, nmetric of them; NULL where nothing was reported. */
 const double *rt_result(const MloRun *run, int64_t *step);
 bool rt_stopping(const MloRun *run);
 

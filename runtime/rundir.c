@@ -126,14 +126,23 @@ static json_t *sources(const MloRun *run) {
   return o;
 }
 
-static json_t *last_metrics(const MloRun *run) {
+static json_t *metrics(const MloRun *run, const double *v) {
   const MloProgram *p = run->program;
   json_t *o = json_object();
-  int64_t step;
-  const double *v = rt_result(run, &step);
-  if (!v) return o;
-  for (int i = 0; i < p->nmetric; i++) json_object_set_new(o, p->metric[i].name, number(v[i]));
+  for (int i = 0; v && i < p->nmetric; i++) json_object_set_new(o, p->metric[i].name, number(v[i]));
   return o;
+}
+
+static json_t *last_metrics(const MloRun *run) {
+  size_t n = run->rows.n, width = (size_t)run->program->nmetric;
+  return metrics(run, n ? run->rows.value + (n - 1) * width : NULL);
+}
+
+/* What final.npz holds, where it is not the last. */
+static json_t *best(const MloRun *run) {
+  return json_pack("{s:s, s:I, s:f, s:o}", "metric", run->program->best, "step",
+                   (json_int_t)run->best.step, "value", run->best.value, "metrics",
+                   metrics(run, rt_best_row(run)));
 }
 
 static bool write_json(const MloRun *run, const char *status, int code, RtErr *e) {
@@ -146,6 +155,7 @@ static bool write_json(const MloRun *run, const char *status, int code, RtErr *e
       sources(run), "metrics", last_metrics(run), "versions", versions(run), "started",
       run->started, "wall_time_s", rt_now() - run->begin, "status", status);
   if (o) json_object_set_new(o, "exit_status", code < 0 ? json_null() : json_integer(code));
+  if (o && rt_best_row(run)) json_object_set_new(o, "best", best(run));
   if (o && run->option.load) json_object_set_new(o, "load", words(run->option.load));
   if (o && run->err.code) json_object_set_new(o, "message", words(run->err.text));
   char *text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
@@ -181,7 +191,8 @@ bool rt_dir_finished(const MloRun *run, RtFinished *out, bool *found, RtErr *e) 
   char *path = rt_join(run->option.out, "run.json");
   json_t *o = path ? json_load_file(path, 0, NULL) : NULL;
   free(path);
-  const json_t *code = json_object_get(o, "exit_status"), *metrics = json_object_get(o, "metrics");
+  const json_t *code = json_object_get(o, "exit_status"), *best = json_object_get(o, "best"),
+               *row = json_object_get(best ? best : o, "metrics");
   bool over = json_is_integer(code) &&
               (json_integer_value(code) == RT_OK || json_integer_value(code) == RT_DIVERGED);
   const char *other = over ? difference(run, o) : NULL;
@@ -189,10 +200,11 @@ bool rt_dir_finished(const MloRun *run, RtFinished *out, bool *found, RtErr *e) 
            json_integer_value(json_object_get(o, "steps")) == (json_int_t)run->option.steps;
   if (*found) {
     out->status = (int)json_integer_value(code);
-    out->step = json_integer_value(json_object_get(o, "steps_done"));
+    out->step =
+        json_integer_value(best ? json_object_get(best, "step") : json_object_get(o, "steps_done"));
   }
   for (int i = 0; *found && i < p->nmetric; i++) {
-    const json_t *v = json_object_get(metrics, p->metric[i].name);
+    const json_t *v = json_object_get(row, p->metric[i].name);
     out->value[i] = json_is_number(v) ? json_number_value(v) : (double)NAN;
   }
   bool ok = !other ||
@@ -223,9 +235,13 @@ bool rt_dir_metrics(MloRun *run, RtErr *e) {
   fprintf(f, "\n");
   for (size_t r = 0; r < run->rows.n; r++) {
     fprintf(f, "%lld", (long long)run->rows.step[r]);
-    for (int i = 0; i < p->nmetric; i++)
-      fprintf(f, ",%.*g", p->metric[i].dtype == MLO_F64 ? 17 : 9,
-              run->rows.value[r * (size_t)p->nmetric + (size_t)i]);
+    for (int i = 0; i < p->nmetric; i++) {
+      double v = run->rows.value[r * (size_t)p->nmetric + (size_t)i];
+      if (rt_evaluated(run, i, v, run->rows.step[r]))
+        fprintf(f, ",%.*g", p->metric[i].dtype == MLO_F64 ? 17 : 9, v);
+      else
+        fprintf(f, ",");
+    }
     fprintf(f, "\n");
   }
   bool ok = fclose(f) == 0;
@@ -236,6 +252,13 @@ bool rt_dir_metrics(MloRun *run, RtErr *e) {
   return ok;
 }
 
+/* The arrays as they are, or as they were when best. */
+static bool write_npz(const MloRun *run, const char *path, RtErr *e) {
+  const MloProgram *p = run->program;
+  if (rt_best_row(run)) return rt_write_entries(path, run->best.entry, p->narray, false, e);
+  return rt_write_npz(path, p->array, p->narray, run->arena, e);
+}
+
 /* Where the run directory fails at the end (a disk that filled up meanwhile), the results go to the
    folder for temporary files, and the message says so. */
 static bool write_arrays(const MloRun *run, RtErr *e) {
@@ -244,13 +267,12 @@ static bool write_arrays(const MloRun *run, RtErr *e) {
   char other[512];
   RtErr trouble = {0}, more = {0};
   char *path = rt_join(run->option.out, "final.npz");
-  bool ok = path ? rt_write_npz(path, p->array, p->narray, run->arena, &trouble)
-                 : rt_fail(&trouble, RT_DATA, "out of memory");
+  bool ok = path ? write_npz(run, path, &trouble) : rt_fail(&trouble, RT_DATA, "out of memory");
   free(path);
   if (ok) return true;
   snprintf(other, sizeof other, "%.300s/%.80s-%ld.final.npz", tmp ? tmp : "/tmp", p->name,
            (long)getpid());
-  if (rt_write_npz(other, p->array, p->narray, run->arena, &more))
+  if (write_npz(run, other, &more))
     return rt_fail(e, RT_DATA, "%s; it was saved as %s", trouble.text, other);
   return rt_fail(e, RT_DATA, "%s", trouble.text);
 }

@@ -12,7 +12,7 @@ fail() {
   exit 1
 }
 
-# program NAME PRECISION METHOD OPTIMIZER STEPS: about a second; initial values are random, so that the seed matters
+# program NAME PRECISION METHOD OPTIMIZER STEPS SETTING: about a second; initial values are random, so that the seed matters
 program() {
   cat >"$dir/$1.mlo" <<EOF
 const strength = 1e-2;
@@ -37,6 +37,7 @@ run main of tune {
   precision = $2;
   report = every(7, csv);
   checkpoint = every(5, keep = 3);
+  $6
 }
 EOF
   "$MLOC" build "$dir/$1.mlo" -o "$dir/$1"
@@ -117,10 +118,10 @@ code() {
   grep -qF -- "$text" "$dir/said" || fail "did not say \`$text\`: $(cat "$dir/said")"
 }
 
-program cg32 f32 'cg(iters = 20)' adam 900
-program cg64 f64 'cg(iters = 20)' sgd 900
-program dense32 f32 'dense()' adam 900
-program dense64 f64 'dense()' adam 900
+program cg32 f32 'cg(iters = 20)' adam 900 'keep_best = max(tune.loss);' # that of the first report
+program cg64 f64 'cg(iters = 20)' sgd 900 ''
+program dense32 f32 'dense()' adam 900 'keep_best = min(tune.loss);'
+program dense64 f64 'dense()' adam 900 ''
 batched batched 1500
 for p in cg32 cg64 dense32 dense64 batched; do killed $p; done
 
@@ -183,7 +184,7 @@ run main of fit { report = every(50, csv); checkpoint = every(2, keep = 2); }
 EOF
 "$MLOC" build "$dir/nan.mlo" -o "$dir/nan"
 code 4 'is not finite after step' "$dir/nan" --out "$dir/nan.out"
-grep -q 'diverged: metric `fit.loss` is NaN at step 50' "$dir/said" || fail "diverged: $(cat "$dir/said")"
+grep -qF 'diverged: level `fit`, step 50: metric `fit.loss` is NaN; the report of step 0 was finite; the last checkpoint is of step 1' "$dir/said" || fail "diverged: $(cat "$dir/said")"
 code 4 'resumed at step 10' "$dir/nan" --out "$dir/nan.out" --resume auto
 
 # Without a folder, and with nothing to go on with.

@@ -14,7 +14,7 @@
 static char *trace(const Program *p, const Stmt *s, char *out) {
   for (; s; s = s->next) {
     if (s->kind == STMT_STEP) *out++ = s->level->name[0];
-    if (s->kind == STMT_REPORT) *out++ = '|';
+    if (s->kind == STMT_REPORT && !s->eval) *out++ = '|';
     int64_t n = s->count_setting ? (int64_t)s->count_setting->value : s->count;
     if (s->kind == STMT_REPEAT)
       for (int64_t i = 0; i < n; i++) out = trace(p, s->body, out);

@@ -4,6 +4,7 @@
 #include "test_files.h"
 
 #include "runtime/cpu.h"
+#include "runtime/data.h"
 #include "runtime/mlo.h"
 #include "runtime/write.h"
 
@@ -68,7 +69,8 @@ static const MloArray array = {.name = "fit.w",
                                .check = MLO_BOX,
                                .lo = -100,
                                .hi = 100};
-static const MloMetric metric = {"tune.loss", MLO_F64, offsetof(Arena, loss)};
+static const MloMetric metric = {
+    .name = "tune.loss", .dtype = MLO_F64, .offset = offsetof(Arena, loss), .level = "tune"};
 
 static MloProgram program(const char *dir) {
   return (MloProgram){.abi = MLO_ABI,
@@ -236,8 +238,8 @@ static void test_diverged(void **state) {
   MloProgram p = program(d.path);
   char out[512], path[600];
   folder_file(&d, "run", out);
-  CHECK(4, "diverged: metric `tune.loss` is +inf at step", "--set", "tune.optimizer.lr=1e60",
-        "--out", out);
+  CHECK(4, "diverged: level `tune`, step 5: metric `tune.loss` is ", "--set",
+        "tune.optimizer.lr=1e60", "--out", out);
   snprintf(path, sizeof path, "%s/final.npz", out);
   assert_int_not_equal(access(path, F_OK), 0);
   snprintf(path, sizeof path, "%s/metrics.csv", out);
@@ -307,6 +309,86 @@ static void test_load(void **state) {
   folder_remove(&d);
 }
 
+/* A metric that falls and rises again, with an array that is the step: the best is kept. */
+static int schedule_valley(MloRun *run, unsigned char *memory) {
+  Arena *a = (Arena *)(void *)memory;
+  int64_t first = 0;
+  int status = mlo_resume(run, &first);
+  for (int64_t t = first; !status && t <= a->steps; t++) {
+    if (mlo_due(run, t)) {
+      a->w = (double)t;
+      a->loss = (double)((t - 8) * (t - 8));
+      status = mlo_report(run, t);
+    }
+    if (!status && t < a->steps) status = mlo_tick(run, t + 1);
+  }
+  return status;
+}
+
+static double saved_w(const char *out) {
+  char path[600];
+  double w = -1;
+  RtErr e = {0};
+  MloField f = {.name = "fit.w", .dtype = MLO_F64};
+  MloSource s = {.name = "final", .nfield = 1, .field = &f};
+  snprintf(path, sizeof path, "%s/final.npz", out);
+  assert_true(rt_load(&s, path, "", (unsigned char *)&w, &e));
+  return w;
+}
+
+static void test_best(void **state) {
+  (void)state;
+  Folder d = setup();
+  MloProgram p = program(d.path);
+  char out[512], path[600], *text;
+  size_t n;
+  p.schedule = schedule_valley;
+  p.best = "tune.loss";
+  p.report_every = 2;
+  folder_file(&d, "run", out);
+  CHECK(0, "best `tune.loss` at step 8: its variables are kept", "--out", out);
+  assert_true(saved_w(out) == 8);
+  snprintf(path, sizeof path, "%s/run.json", out);
+  json_t *o = json_load_file(path, 0, NULL), *best = json_object_get(o, "best");
+  assert_int_equal(json_integer_value(json_object_get(best, "step")), 8);
+  assert_true(json_number_value(json_object_get(best, "value")) == 0);
+  assert_true(json_number_value(json_object_get(json_object_get(o, "metrics"), "tune.loss")) ==
+              144);
+  json_decref(o);
+  p.best_max = true;
+  CHECK(0, "over 2 of 2 seeds", "--out", out, "--seeds=2");
+  snprintf(path, sizeof path, "%s/summary.csv", out);
+  text = read_bytes(path, &n);
+  assert_string_equal(text, "seed,status,step,tune.loss\n1,ok,20,144\n2,ok,20,144\n");
+  free(text);
+  folder_remove(&d);
+}
+
+/* Evaluated at 0, 6, 12, 18 and 20; reported at 0, 5, 10, 15, 20 as well. */
+static void test_eval(void **state) {
+  (void)state;
+  Folder d = setup();
+  MloProgram p = program(d.path);
+  MloMetric costly = metric;
+  char out[512], path[600], *text;
+  size_t n;
+  costly.costly = true;
+  p.metric = &costly;
+  p.eval_every = 6;
+  p.schedule = schedule_valley;
+  folder_file(&d, "run", out);
+  CHECK(0, "step 5/20  tune.loss -", "--out", out);
+  CHECK(0, "\"tune.loss\": null}", "--progress=json");
+  snprintf(path, sizeof path, "%s/metrics.csv", out);
+  text = read_bytes(path, &n);
+  assert_string_equal(text, "step,tune.loss\n0,64\n5,\n6,4\n10,\n12,16\n15,\n18,100\n20,144\n");
+  free(text);
+  p.best = "tune.loss"; /* what was not evaluated is no best */
+  CHECK(0, "best `tune.loss` at step 6", "--out", out);
+  assert_true(saved_w(out) == 6);
+  folder_remove(&d);
+}
+
 static void test_cpu(void **state) {
   (void)state;
   Folder d = setup();
@@ -334,7 +416,8 @@ int main(void) {
       cmocka_unit_test(test_usage_errors),  cmocka_unit_test(test_words),
       cmocka_unit_test(test_data_errors),   cmocka_unit_test(test_diverged),
       cmocka_unit_test(test_interrupted),   cmocka_unit_test(test_cpu),
-      cmocka_unit_test(test_load),
+      cmocka_unit_test(test_load),          cmocka_unit_test(test_best),
+      cmocka_unit_test(test_eval),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

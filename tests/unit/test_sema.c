@@ -655,7 +655,7 @@ static const Wrong programs[] = {
     {"run one of tune {}\nrun two of tune {}\n", "E0330@5"},
     {"run main of tune { sed = 1; precision = f16; report = 3; }\n", "E0522@4 E0524@4 E0522@4"},
     {"run main of tune { seed = -1; checkpoint = every(3); }\n", "E0525@4"},
-    {"run main of tune { eval = every(3); checkpoint = 5; }\n", "E0110@4 E0522@4"},
+    {"run main of tune { eval = 3; checkpoint = 5; }\n", "E0522@4 E0522@4"},
     {"run main of tune { checkpoint = every(5, keep = 0); }\n", "E0525@4"},
     {"run main of tune { checkpoint = every(5, csv); }\n", "E0522@4"},
     {"run main of fit {}\n", "E0332@4"},
