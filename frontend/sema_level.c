@@ -18,10 +18,11 @@ static void not_offered(Sema *s, Span at, const char *what, const char *help) {
 
 /* Names that the compiler and the files of a run give to parts of every level. */
 static bool reserved(const char *name) {
-  static const char *const list[] = {"loss",  "optimizer", "steps",     "count",    "via",
-                                     "init",  "grad",      "objective", "gradient", "update",
-                                     "state", "adjoint",   "restart",   "restarts", "started",
-                                     "begin", "advance",   "copy",      "draw",     "draws"};
+  static const char *const list[] = {
+      "loss",          "optimizer", "steps",    "count",   "via",   "init",
+      "grad",          "objective", "gradient", "update",  "state", "adjoint",
+      "hypergradient", "restart",   "restarts", "started", "begin", "advance",
+      "copy",          "draw",      "draws",    "settings"};
   for (size_t i = 0; i < sizeof list / sizeof *list; i++)
     if (!strcmp(name, list[i])) return true;
   return false;

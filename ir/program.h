@@ -108,6 +108,7 @@ typedef struct System {
   int64_t size;
   Func *rhs_func, *apply;
   Storage *x, *rhs, *in, *out;
+  Storage *residual; /* scalar: |b - A x| / |b| at each report; NULL: not computed */
   const MethodInfo *method;
   Setting *setting;
   Span span;

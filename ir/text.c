@@ -363,6 +363,7 @@ static void put_system(Out *o, const System *s) {
   put_storage_item(o, "rhs", s->rhs);
   put_storage_item(o, "in", s->in);
   put_storage_item(o, "out", s->out);
+  put_storage_item(o, "residual", s->residual);
   if (s->method) {
     put_text(o, "  method ");
     put_settings(o, s->method->name, s->setting, s->method->nsetting);

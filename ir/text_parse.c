@@ -550,6 +550,8 @@ static void parse_system(Parser *q) {
       s->in = storage(q);
     else if (accept_word(q, "out"))
       s->out = storage(q);
+    else if (accept_word(q, "residual"))
+      s->residual = storage(q);
     else if (accept_word(q, "method")) {
       s->method = method(q);
       s->setting = parse_settings(q, s->method->setting, s->method->nsetting);

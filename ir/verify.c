@@ -163,6 +163,7 @@ static void check_system(Verifier *v, const System *s) {
     fail(v, "system `%s` is incomplete", s->name);
     return;
   }
+  check_scalar(v, s->residual, program_float(v->p), "residual");
   const Storage *vectors[] = {s->x, s->rhs, s->in, s->out};
   for (int i = 0; i < (apply ? 4 : 2); i++)
     if (vectors[i]->type.rank != 1 || vectors[i]->type.dim[0] != s->size)

@@ -79,6 +79,14 @@ Func *emit_rhs(Calculus *c, const Adjoint *l, int number, bool exact, Storage *c
 Stmt **gradient_statements(Program *p, Level *l, Stmt **first);
 /* Whether f reads the storage or a view of it. */
 bool func_reads(const Program *p, const Func *f, const Storage *flat);
+/* The same behind the draws that a step of l makes for it. */
+Stmt **hypergradient_statements(Program *p, Level *l, Stmt **first);
 bool level_is_above(const Level *upper, const Level *lower);
+
+/* edge_metrics.c: metrics of the edges, and the top level's report between its gradient and its
+   update. Once, after steps have become statements. */
+void edge_metrics(Program *p);
+/* Adds a call of f to every report from s on. */
+void report_call(Program *p, Stmt *s, Func *f);
 
 #endif

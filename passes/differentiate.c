@@ -353,6 +353,13 @@ static Stmt **push_draws(Program *p, Level *l, const Stmt *solves, Stmt **tail) 
   return tail;
 }
 
+Stmt **hypergradient_statements(Program *p, Level *l, Stmt **first) {
+  Stmt *gradient, **end = gradient_statements(p, l, &gradient);
+  *first = NULL;
+  *push_draws(p, l, gradient, first) = gradient;
+  return end;
+}
+
 static void rewrite(Program *p, Stmt **at) {
   while (*at) {
     Stmt *s = *at;
@@ -361,11 +368,9 @@ static void rewrite(Program *p, Stmt **at) {
       at = &s->next;
       continue;
     }
-    Stmt *first, **tail, *draws = NULL, *gradient;
-    Stmt **end = gradient_statements(p, s->level, &gradient);
-    tail = push_copy(p, s->level, &first);
-    *push_draws(p, s->level, gradient, &draws) = gradient;
-    *tail = draws;
+    Stmt *first, *gradient, **tail = push_copy(p, s->level, &first);
+    Stmt **end = hypergradient_statements(p, s->level, &gradient);
+    *tail = gradient;
     tail = end;
     if (s->level->advance) tail = push_call(p, s->level->advance, tail);
     if (s->level->settings) tail = push_call(p, s->level->settings, tail);
@@ -392,5 +397,6 @@ bool pass_differentiate(Program *p) {
     for (int i = 0; i < l->ncomponent; i++) ok = emit_system(p, &c, l, i) && ok;
   }
   if (ok) rewrite(p, &p->schedule);
+  if (ok) edge_metrics(p);
   return ok;
 }

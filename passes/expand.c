@@ -42,6 +42,20 @@ static Node *setting(Graph *g, const System *s, const char *name) {
   compiler_bug("expand", "`%s` has no setting `%s`", s->method->name, name);
 }
 
+/* ---- residuals: |r| / |b|, with r'r given; 0 where b is 0. At reports alone. */
+
+static Func *residual_func(Program *p, System *s) {
+  return program_func(p, ROLE_METRIC, "%s.residual", s->name);
+}
+
+static void residual(Program *p, System *s, Func *f, Node *rr) {
+  Graph *g = f->graph;
+  Node *b = storage_read(g, s->rhs), *bb = ir_dot(g, b, b), *zero = ir_num(g, bb, 0);
+  Node *relative = ir_sqrt(g, ir_div(g, rr, bb));
+  func_result(p, f, ir_select(g, ir_eq(g, bb, zero), zero, relative), s->residual, NULL);
+  report_call(p, p->schedule, f);
+}
+
 /* ---- dense: the columns A e_j, then LU */
 
 static Func *dense_unit(Program *p, System *s, Storage *j) {
@@ -76,6 +90,14 @@ static void expand_dense(Seq *q, System *s) {
   push_call(q, s->rhs_func);
   push(q, loop);
   push_call(q, solve);
+  if (!s->residual) return;
+  Func *f = residual_func(p, s);
+  Graph *g = f->graph;
+  a = ir_transpose(g, storage_read(g, columns), (int64_t[]){1, 0});
+  Node *column = ir_reshape(g, storage_read(g, s->x), 2, (int64_t[]){s->size, 1});
+  Node *ax = ir_reshape_like(g, ir_matmul(g, a, column, false, false), s->x->type);
+  Node *r = ir_sub(g, storage_read(g, s->rhs), ax);
+  residual(p, s, f, ir_dot(g, r, r));
 }
 
 /* ---- cg: conjugate gradients (Hestenes and Stiefel 1952) on (A + damping I) x = rhs from x = 0.
@@ -148,6 +170,9 @@ static void expand_cg(Seq *q, System *s) {
   push_call(q, s->rhs_func);
   push_call(q, cg_start(p, s, &v));
   push(q, loop);
+  if (!s->residual) return;
+  Func *f = residual_func(p, s);
+  residual(p, s, f, storage_read(f->graph, v.rr));
 }
 
 /* ---- neumann: x = alpha sum over k < terms of (I - alpha A)^k rhs, term by term. With the
@@ -202,6 +227,10 @@ static void expand_neumann(Seq *q, System *s) {
   push_call(q, s->rhs_func);
   push_call(q, start);
   push(q, loop);
+  if (!s->residual) return;
+  Func *f = residual_func(p, s); /* before the last term, which is added without a product more */
+  r = storage_read(f->graph, s->in);
+  residual(p, s, f, ir_dot(f->graph, r, r));
 }
 
 /* ---- identity: x = scale rhs, as if the Hessian were I / scale (one-step methods: Luketina et al.

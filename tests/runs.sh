@@ -46,6 +46,42 @@ code 0 'resumed at step 4' "$dir/load" --out "$dir/again" --load "$dir/five/fina
 cmp "$dir/again/final.npz" "$dir/more/final.npz" || fail "--resume auto with a checkpoint"
 code 3 'it began from' "$dir/load" --out "$dir/again" --load "$dir/ten/final.npz" --resume auto
 
+# ---- metrics of the edges: a solve that is exact, and norms that are those of differences
+
+# fit.w = exp(-rho) * target, so that the loss of tune is known in closed form.
+cat >"$dir/edge.mlo" <<EOF
+level fit {
+  var w : f64[2] = 0;
+  minimize 0.5 * sum(exp(tune.rho) * w^2) - 3 * w[0] - 4 * w[1];
+  optimizer = sgd(lr = 1);
+  steps = 1;
+}
+level tune {
+  var rho : f64[2] = 0;
+  argmin fit via METHOD;
+  minimize 0.5 * sum(fit.w^2);
+  optimizer = sgd(lr = 0.001);
+  steps = 3;
+}
+run main of tune { precision = f64; report = every(1, csv); }
+EOF
+# At rho = 0 the answer is w = (3, 4) and d loss / d rho = -w^2 = (-9, -16); with the step before, the same w at the end.
+for method in 'dense()' 'cg(iters = 5)' 'neumann(terms = 1, alpha = 1)' 'identity()'; do
+  sed "s/METHOD/$method/" "$dir/edge.mlo" >"$dir/edge_now.mlo"
+  "$MLOC" run "$dir/edge_now.mlo" -q --out "$dir/edge" --verify
+  norm=$(sed -n 2p "$dir/edge/metrics.csv" | cut -d, -f4)
+  [ "$norm" = 18.35755975068582 ] || [ "$norm" = 18.357559750685819 ] || fail "$method: norm $norm, expected |(9, 16)|"
+  residual=$(sed -n 2p "$dir/edge/metrics.csv" | cut -d, -f5)
+  case $method in
+    identity*) [ -z "$residual" ] || fail "identity has a residual" ;;
+    neumann*) [ "$residual" = 1 ] || fail "$method: residual $residual, expected 1" ;; # before its only term
+    *) [ "$residual" = 0 ] || fail "$method: residual $residual, expected 0" ;;
+  esac
+done
+code 0 'tune.hypergradient.norm' "$MLOC" run "$dir/edge_now.mlo"
+grep -q '^step.*hypergradient' "$dir/said" && fail "details in the lines of progress: $(cat "$dir/said")"
+code 0 'tune.loss 12.5  tune.hypergradient.norm' "$MLOC" run "$dir/edge_now.mlo" -v
+
 # ---- --seeds
 
 # Random initial values and data; a checkpoint is there to go on from.
