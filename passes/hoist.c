@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "ir/op.h"
+#include "passes/linear.h"
 #include "passes/passes.h"
 
 /* Where a function is called: the innermost loop around it (NULL: none) and the link that points to
@@ -87,19 +88,26 @@ static void mark_kept(const Node *n, bool array, const Split *s) {
   for (int k = 0; k < n->nin; k++) mark_kept(n->in[k], array, s);
 }
 
-static bool find_invariant(const Program *p, const Func *f, const Sites *sites, bool *keep) {
-  Arena *scratch = arena_new();
-  bool *varying = arena_array(scratch, bool, f->graph->nnode), any = false;
-  Split s = {varying, keep, arena_array(scratch, int64_t, f->graph->nnode)};
-  for (int i = 0; i < f->graph->nnode; i++) {
-    const Node *n = f->graph->node[i];
-    varying[i] = n->op == OP_param && varies(p, sites, n);
-    s.dear[i] = is_dear(n) ? type_count(n->type) : 0;
-    for (int k = 0; k < n->nin; k++) {
-      varying[i] = varying[i] || varying[n->in[k]->id];
-      if (s.dear[n->in[k]->id] > s.dear[i]) s.dear[i] = s.dear[n->in[k]->id];
+static Split survey(Arena *scratch, const Program *p, const Func *f, const Sites *sites) {
+  int n = f->graph->nnode;
+  Split s = {arena_array(scratch, bool, n), NULL, arena_array(scratch, int64_t, n)};
+  for (int i = 0; i < n; i++) {
+    const Node *x = f->graph->node[i];
+    s.varying[i] = x->op == OP_param && varies(p, sites, x);
+    s.dear[i] = is_dear(x) ? type_count(x->type) : 0;
+    for (int k = 0; k < x->nin; k++) {
+      s.varying[i] = s.varying[i] || s.varying[x->in[k]->id];
+      if (s.dear[x->in[k]->id] > s.dear[i]) s.dear[i] = s.dear[x->in[k]->id];
     }
   }
+  return s;
+}
+
+static bool find_invariant(const Program *p, const Func *f, const Sites *sites, bool *keep) {
+  Arena *scratch = arena_new();
+  Split s = survey(scratch, p, f, sites);
+  bool *varying = s.varying, any = false;
+  s.keep = keep;
   for (int i = 0; i < f->graph->nnode; i++) {
     const Node *n = f->graph->node[i];
     for (int k = 0; varying[i] && k < n->nin; k++) mark_kept(n->in[k], reads_arrays(n), &s);
@@ -205,10 +213,12 @@ bool pass_hoist(Program *p) {
     Arena *scratch = arena_new();
     Sites sites;
     while (move_out(p, f, scratch, &sites)) continue;
-    bool *keep = arena_array(scratch, bool, f->graph->nnode);
-    if (in_a_loop(&sites) && f->role != ROLE_OBJECTIVE && f->role != ROLE_METRIC &&
-        find_invariant(p, f, &sites, keep))
-      insert_calls(p, split(p, f, keep), &sites);
+    if (in_a_loop(&sites) && f->role != ROLE_OBJECTIVE && f->role != ROLE_METRIC) {
+      Split s = survey(scratch, p, f, &sites);
+      if (linear_collect(f, s.varying, s.dear)) func_compact(p, f);
+      bool *keep = arena_array(scratch, bool, f->graph->nnode);
+      if (find_invariant(p, f, &sites, keep)) insert_calls(p, split(p, f, keep), &sites);
+    }
     arena_free(scratch);
   }
   return true;
