@@ -136,7 +136,10 @@ static Node *draw_view(Pool *p) {
 static Node *indices(Pool *p, int64_t n, int64_t rows) {
   Graph *g = p->g;
   Node *i = ir_iota(g, type_make(DT_I32, 1, &n), 0);
-  return ir_mod(g, ir_mul(g, i, ir_num(g, i, 3)), ir_num(g, i, (double)rows));
+  i = ir_mod(g, ir_mul(g, i, ir_num(g, i, 3)), ir_num(g, i, (double)rows));
+  if (n % 3 || !rows) return i;
+  Node *seed = ir_const(g, type_scalar(DT_I32), 3);
+  return ir_shuffle(g, rows, n, seed, ir_num(g, seed, 1), i);
 }
 
 /* A square matrix far from singular, so that solutions do not amplify rounding. */
