@@ -181,10 +181,10 @@ static int arrays(Main *m) {
     text_addf(m->out, "{%s, ", quote_or_null(u, s->name));
     type_fields(m, s->type);
     text_addf(m->out, ", %lld", (long long)emit_byte(s));
-    if (s->kind == ST_VAR && s->check == CHECK_BOX)
-      text_addf(m->out, ", true, MLO_BOX, %s, %s", number(u, s->lo), number(u, s->hi));
-    else if (s->kind == ST_VAR)
-      text_add(m->out, ", true");
+    bool box = s->check == CHECK_BOX;
+    if (s->kind == ST_VAR)
+      text_addf(m->out, ", true, %d, %s, %s, %s", s->loaded, box ? "MLO_BOX" : "MLO_ANY",
+                number(u, box ? s->lo : 0), number(u, box ? s->hi : 0));
     text_add(m->out, "},\n");
   }
   text_add(m->out, n ? "};\n" : "");
@@ -274,6 +274,7 @@ static void program(Main *m, int nsetting, int narray, int nmetric, int nstate) 
             (long long)p->run.checkpoint_every, (long long)p->run.checkpoint_keep);
   text_addf(t, ".eval_every = %lld,\n.best = %s,\n.best_max = %d,\n", (long long)p->run.eval_every,
             quote_or_null(u, p->run.best), p->run.best_max);
+  text_addf(t, ".after = %s,\n", quote_or_null(u, p->run.after));
   text_addf(t, ".top_steps = %s,\n", quote_or_null(u, steps ? steps->name : NULL));
   text_add(t, ".schedule = schedule,\n};\n");
 }

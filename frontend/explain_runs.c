@@ -20,5 +20,22 @@ const Explanation explain_runs[] = {
      "  metric size = sum(w^2);\n"
      "}\n"
      "run main of fit { keep_best = max(size); }\n"},
+    {"E0351", "a run is after another run",
+     "`run b of LEVEL after a { ... }` begins with the variables that the run `a` left, and\n"
+     "`mloc run p.mlo b` runs `a` first. Runs cannot wait for each other.\n",
+     "level fit {\n"
+     "  var w : f32[3] = 0;\n"
+     "  minimize sum((w - 1)^2);\n"
+     "  optimizer = sgd(lr = 0.1);\n"
+     "}\n"
+     "run main of fit after frist { seed = 0; }\n"
+     "run first of fit { seed = 0; }\n",
+     "level fit {\n"
+     "  var w : f32[3] = 0;\n"
+     "  minimize sum((w - 1)^2);\n"
+     "  optimizer = sgd(lr = 0.1);\n"
+     "}\n"
+     "run main of fit after first { seed = 0; }\n"
+     "run first of fit { seed = 0; }\n"},
     {NULL, NULL, NULL, NULL, NULL},
 };

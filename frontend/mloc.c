@@ -8,6 +8,7 @@
 #include "frontend/driver.h"
 #include "frontend/explain.h"
 #include "frontend/options.h"
+#include "frontend/phases.h"
 #include "frontend/sema.h"
 #include "ir/text.h"
 #include "passes/pass.h"
@@ -35,6 +36,8 @@ typedef struct Compilation {
   char *source;
   size_t size;
   bool is_ir, check_only, check_grad;
+  const char *run; /* NULL: as the options say */
+  bool more;       /* another run of the program is checked after this one */
   Ast *ast;
   Program *program;
   const char *hash; /* of the program before passes */
@@ -154,22 +157,31 @@ static int parse(Compilation *c, const char *path) {
   return c->diags->nerror ? report(c) : 0;
 }
 
+/* Whether any run comes after another. */
+static bool has_phases(const Ast *ast) {
+  for (const AstItem *it = ast->item; it; it = it->next)
+    if (it->kind == AST_RUN && it->lower) return true;
+  return false;
+}
+
 static int analyse(Compilation *c) {
-  SemaOptions s = {.run = c->o->run,
+  SemaOptions s = {.run = c->run ? c->run : c->o->run,
+                   .phase = has_phases(c->ast),
                    .program = c->name,
                    .dir = c->dir,
                    .set = (const char *const *)c->o->set,
                    .nset = count(c->o->set),
                    .data = (const char *const *)c->o->data,
                    .ndata = count(c->o->data),
-                   .pedantic = c->o->pedantic,
+                   .pedantic = c->o->pedantic && !c->more,
                    .check_only = c->check_only,
                    .any_precision = c->check_grad,
                    .precision = DT_F64,
                    .probe = probe,
                    .probe_ctx = c->arena};
   c->program = sema_program(c->arena, c->diags, c->ast, &s);
-  return c->diags->nerror || c->diags->ndiag || c->check_only ? report(c) : 0;
+  bool done = c->check_only && !c->more;
+  return c->diags->nerror || c->diags->ndiag || done ? report(c) : 0;
 }
 
 /* File to program: a .mlo file, or the textual form of any stage (.ir). */
@@ -251,15 +263,30 @@ static int one_file(int argc, char **argv, const char **path) {
   return 0;
 }
 
-static int call_check(Compilation *c, int argc, char **argv) {
-  const char *path;
-  int code = one_file(argc, argv, &path);
-  c->check_only = true;
-  if (code == 0) code = front(c, path);
-  /* Where the data's sizes are known, the levels are differentiated as well: missing paths, games,
-   * methods. */
+/* Where the data's sizes are known, the levels are differentiated as well: missing paths, games,
+ * methods. */
+static int check_program(Compilation *c, int code) {
   bool whole = code == 0 && c->program && !(c->program->facts & F_LEVEL_GRADS);
   return whole ? lower(c, "differentiate") : code;
+}
+
+/* Without --run, all runs of a program. */
+static int call_check(Compilation *c, int argc, char **argv) {
+  const char *path;
+  int code = one_file(argc, argv, &path), n = 0;
+  c->check_only = true;
+  if (code) return code;
+  if (ends_with(path, ".ir")) return check_program(c, front(c, path));
+  if ((code = parse(c, path))) return code;
+  for (const AstItem *it = c->ast->item; it; it = it->next) n += it->kind == AST_RUN && it->name;
+  if (c->o->run || n < 2) return check_program(c, analyse(c));
+  for (const AstItem *it = c->ast->item; it && code == 0; it = it->next) {
+    if (it->kind != AST_RUN || !it->name) continue;
+    c->run = it->name;
+    c->more = --n > 0;
+    code = check_program(c, analyse(c));
+  }
+  return code;
 }
 
 static int driver_failed(DriverStatus s, const char *error) {
@@ -278,22 +305,79 @@ static DriverOptions driver_options(Compilation *c, const char *march) {
                          .verbose = c->o->verbose};
 }
 
-/* argv: the program, then what the executable gets. */
-static int call_run(Compilation *c, int argc, char **argv) {
-  if (argc < 1) return usage_error("which program? a .mlo file is missing (--help says more)");
+/* The chosen run as an executable. */
+static int build_cached(Compilation *c, DriverProgram *p) {
   const char *march = c->o->march ? c->o->march : "native", *error = NULL;
-  int code = front(c, argv[0]);
-  if (code == 0) code = lower(c, NULL);
+  int code = lower(c, NULL);
   if (code) return code;
   char *text = generate(c, absolute_dir(c), march);
   DriverOptions o = driver_options(c, march);
+  DriverStatus s = driver_cached(c->arena, text, &o, p, &error);
+  return s == DRIVER_OK ? 0 : driver_failed(s, error);
+}
+
+/* One of several runs, as a child. */
+static int run_phase(const Compilation *c, int argc, char **argv, Phase f) {
+  Compilation k = *c;
   DriverProgram p;
-  DriverStatus s = driver_cached(c->arena, text, &o, &p, &error);
-  if (s != DRIVER_OK) return driver_failed(s, error);
+  const char *error = NULL;
+  k.run = f.name;
+  k.program = NULL;
+  int code = analyse(&k);
+  if (code == 0) code = build_cached(&k, &p);
+  if (code) return code;
+  const char **source = arena_array(c->arena, const char *, k.program->nsource);
+  for (int i = 0; i < k.program->nsource; i++) source[i] = k.program->source[i]->name;
+  f.source = source;
+  f.nsource = k.program->nsource;
+  if (!phase_quiet(argc, argv)) fprintf(stderr, "run %s\n", f.name);
+  f.name = c->name;
+  char **args = phase_arguments(c->arena, argc, argv, &f);
+  DriverStatus s = driver_spawn(c->arena, &p, args, &code, &error);
+  return s == DRIVER_OK ? code : driver_failed(s, error);
+}
+
+/* The runs before the chosen one into DIR/NAME, then that one into DIR: each begins with what the
+   one before it left. Without --out, what they leave is in a temporary folder. */
+static int run_phases(const Compilation *c, int argc, char **argv, const char **name, int n) {
+  Arena *a = c->arena;
+  const char *out = phase_option(argc, argv, "out"), *folder = out ? out : driver_folder(a);
+  int code = 0;
+  if (phase_option(argc, argv, "seeds"))
+    return usage_error("--seeds: not offered for runs that come after others; build each run, and "
+                       "give the seeds of the one before by --load");
+  if (!folder) return usage_error("cannot make a temporary folder: %s", strerror(errno));
+  Phase f = {.load = NULL};
+  for (int i = 0; i <= n && code == 0; i++) {
+    f.last = i == n;
+    f.name = f.last ? c->program->run.name : name[i];
+    f.out = f.last ? out : arena_printf(a, "%s/%s", folder, name[i]);
+    code = run_phase(c, argc, argv, f);
+    f.load = arena_printf(a, "%s/final.npz", f.out ? f.out : folder);
+  }
+  for (int i = 0; i < n && !out; i++) {
+    driver_remove_folder(a, arena_printf(a, "%s/%s/checkpoints", folder, name[i]));
+    driver_remove_folder(a, arena_printf(a, "%s/%s", folder, name[i]));
+  }
+  if (!out) driver_remove_folder(a, folder);
+  return code;
+}
+
+/* argv: the program, then what the executable gets. */
+static int call_run(Compilation *c, int argc, char **argv) {
+  if (argc < 1) return usage_error("which program? a .mlo file is missing (--help says more)");
+  const char *error = NULL;
+  DriverProgram p;
+  int n = 0, code = front(c, argv[0]);
+  if (code) return code;
+  const char **before = c->ast ? phases_before(c->arena, c->ast, c->program->run.name, &n) : NULL;
+  if (n && !phase_option(argc, argv, "load") && !phase_asks(argc, argv))
+    return run_phases(c, argc, argv, before, n);
+  if ((code = build_cached(c, &p))) return code;
   char **args = arena_array(c->arena, char *, argc + 1);
   for (int i = 1; i < argc; i++) args[i] = argv[i];
   args[0] = arena_strdup(c->arena, c->name);
-  s = driver_exec(c->arena, &p, args, &code, &error);
+  DriverStatus s = driver_exec(c->arena, &p, args, &code, &error);
   return s == DRIVER_OK ? code : driver_failed(s, error);
 }
 
@@ -503,7 +587,7 @@ static const Command commands[] = {
     {"check", "p.mlo", "Checks a program, and its data files if they are there.", CHECK,
      call_check},
     {"run", "p.mlo [NAME] [options of the program]",
-     "Builds a program into the cache and runs it.\n"
+     "Builds a program into the cache and runs it, after the runs that it comes after.\n"
      "Options that mloc does not know go to the program: see `mloc run p.mlo -- --help`.",
      RUN, call_run},
     {"build", "p.mlo -o p", "Builds an executable that runs without mloc.", BUILD, call_build},

@@ -35,6 +35,7 @@ typedef struct SemaOptions {
   int nset;
   const char *const *data; /* "train=other.npz" */
   int ndata;
+  bool phase; /* other runs follow or precede: --set may be theirs */
   bool pedantic;
   bool check_only;    /* data files may be absent */
   bool any_precision; /* false: the run's; true: `precision` instead */

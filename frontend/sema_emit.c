@@ -15,7 +15,7 @@ static void need(Sema *s, const char *storage) {
   Symbol *y = scope_find(s, owner);
   if (!y) return;
   if (y->kind == SYM_LEVEL && !strcmp(dot, ".draws")) y->level->drawn = true;
-  if (y->kind == SYM_LEVEL && !y->level->reached && !y->needed) {
+  if (y->kind == SYM_LEVEL && !y->level->reached && !y->level->given && !y->needed) {
     Diag *d = diag_error(s->diags, s->run->item->on->span, "E0332",
                          "this run reads `%s`, but does not reach `%s`", storage, y->name);
     diag_help(s->diags, d, "a run reaches its level and those below it; `run %s of %s` has both",
@@ -182,6 +182,24 @@ static void emit_vars(Sema *s, Program *p, SLevel *l, Level *ir) {
     stype_concrete(l->state[i].type, &t);
     Storage *st = program_storage(p, ST_VAR, t, "%s", l->state[i].storage);
     st->saved = true;
+    st->span = l->state[i].item->span;
+  }
+}
+
+/* Variables and states of a level that an earlier run reached: constants of this one, and passed
+   on. */
+static void emit_given(Program *p, SLevel *l) {
+  Type t;
+  for (int i = 0; i < l->nvar; i++) {
+    stype_concrete(l->var[i].type, &t);
+    Storage *st = program_storage(p, ST_VAR, t, "%s", l->var[i].storage);
+    describe(st, &l->var[i]);
+    st->loaded = true;
+  }
+  for (int i = 0; i < l->nstate; i++) {
+    stype_concrete(l->state[i].type, &t);
+    Storage *st = program_storage(p, ST_VAR, t, "%s", l->state[i].storage);
+    st->saved = st->loaded = true;
     st->span = l->state[i].item->span;
   }
 }
@@ -394,10 +412,20 @@ static void check_metrics(Sema *s, Program *p) {
                s->best);
 }
 
+/* Of several runs that go one after another, each takes the settings of what it has. */
+static bool of_another_run(const Sema *s, const char *text) {
+  if (!s->opt->phase) return false;
+  const char *name = arena_strndup(s->arena, text, strcspn(text, ".="));
+  const Symbol *y = scope_find(s, name);
+  if (!y) return false;
+  return (y->kind == SYM_LEVEL && y->level && !y->level->reached) ||
+         (y->kind == SYM_CONST && !y->needed);
+}
+
 /* Every --set must have found its place. */
 static void check_sets(Sema *s, const Program *p) {
   for (int i = 0; i < s->opt->nset; i++) {
-    if (s->set_used[i]) continue;
+    if (s->set_used[i] || of_another_run(s, s->opt->set[i])) continue;
     const char *text = s->opt->set[i], *eq = strchr(text, '=');
     Diag *d = diag_error(
         s->diags, (Span){0, 0}, "E0340",
@@ -415,6 +443,7 @@ static void check_sets(Sema *s, const Program *p) {
 Program *sema_emit(Sema *s) {
   Program *p = program_new(s->arena, s->diags, s->opt->program ? s->opt->program : "program");
   p->run = (Run){.name = s->run->name,
+                 .after = s->run->after ? s->run->after->name : NULL,
                  .seed = s->seed,
                  .report_every = s->report_every,
                  .csv = s->csv,
@@ -427,7 +456,10 @@ Program *sema_emit(Sema *s) {
   if (s->diags->nerror) return NULL;
   emit_globals(s, p);
   for (int i = 0; i < s->nlevel; i++)
-    if (s->level[i]->reached) emit_level_storages(s, p, s->level[i]);
+    if (s->level[i]->reached)
+      emit_level_storages(s, p, s->level[i]);
+    else if (s->level[i]->given)
+      emit_given(p, s->level[i]);
   for (int i = 0; i < s->nlevel; i++) {
     SLevel *l = s->level[i];
     if (!l->reached) continue;

@@ -190,7 +190,8 @@ static Value data_field_value(Sema *s, const AstExpr *e, Symbol *y, const SRows 
 /* Whether the level at hand stands above or below the other, or is it. */
 static bool may_read(const Sema *s, const SLevel *other) {
   const SLevel *me = s->env.level;
-  return me == other || me->below[other->number] || other->below[me->number];
+  return me == other || me->below[other->number] || other->below[me->number] ||
+         sema_reads_before(s, me, other);
 }
 
 static Value unrelated(Sema *s, const AstExpr *e, const SLevel *other) {

@@ -214,20 +214,59 @@ static SLevel *top_of(Sema *s, Symbol *run) {
   return NULL;
 }
 
+static bool reaches(const Symbol *run, const SLevel *l) {
+  return run->top && (run->top == l || run->top->below[l->number]);
+}
+
+static bool reached_before(const Symbol *run, const SLevel *l) {
+  for (const Symbol *b = run->after; b; b = b->after)
+    if (reaches(b, l)) return true;
+  return false;
+}
+
+bool sema_reads_before(const Sema *s, const SLevel *reader, const SLevel *other) {
+  for (int i = 0; i < s->nsymbol; i++) {
+    const Symbol *run = s->symbol[i];
+    if (run->kind == SYM_RUN && reaches(run, reader) && !reaches(run, other) &&
+        reached_before(run, other))
+      return true;
+  }
+  return false;
+}
+
+static void read_after(Sema *s, Symbol *run) {
+  const AstExpr *e = run->item->lower;
+  if (!e || e->kind == EX_ERROR) return;
+  Symbol *y = e->kind == EX_NAME ? scope_find(s, e->text) : NULL;
+  if (y && y->kind == SYM_RUN) {
+    for (const Symbol *b = y; b; b = b->after)
+      if (b == run) {
+        diag_error(s->diags, e->span, "E0351", "run `%s` would come after itself", run->name);
+        return;
+      }
+    run->after = y;
+    return;
+  }
+  const char **names = arena_array(s->arena, const char *, s->nsymbol);
+  int n = 0;
+  for (int i = 0; i < s->nsymbol; i++)
+    if (s->symbol[i]->kind == SYM_RUN && s->symbol[i] != run) names[n++] = s->symbol[i]->name;
+  Diag *d = diag_error(s->diags, e->span, "E0351", "a run is `after` another run");
+  if (e->kind == EX_NAME) help_nearest(s, d, e->text, names, n);
+}
+
 void sema_run(Sema *s) {
   for (int i = 0; i < s->nsymbol; i++) {
     Symbol *y = s->symbol[i];
     if (y->kind != SYM_RUN) continue;
-    if (y->item->lower) {
-      diag_error(s->diags, y->item->lower->span, "E0110", "runs `after` another are not offered");
-      continue;
-    }
-    SLevel *top = top_of(s, y);
+    y->top = top_of(s, y);
+    read_after(s, y);
     read_settings(s, y);
-    if (y == s->run) s->top = top;
+    if (y == s->run) s->top = y->top;
   }
   if (!s->top) return;
-  s->top->reached = true;
-  for (int i = 0; i < s->nlevel; i++)
-    s->level[i]->reached = s->level[i] == s->top || s->top->below[i];
+  for (int i = 0; i < s->nlevel; i++) {
+    s->level[i]->reached = reaches(s->run, s->level[i]);
+    s->level[i]->given = !s->level[i]->reached && reached_before(s->run, s->level[i]);
+  }
 }

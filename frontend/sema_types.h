@@ -177,6 +177,7 @@ struct SLevel {
   SSetting setting[MAX_SETTINGS], steps;
   bool *below; /* by number: this level stands above that one */
   Progress visit;
+  bool given;          /* not reached by the chosen run, but by one before it */
   bool reached, drawn; /* drawn: something reads its counter of draws */
   int64_t *stream;     /* of shuffles, by SRows.number; 0: none yet */
   AstItem *fresh;      /* restart = fresh */
@@ -202,7 +203,9 @@ struct Symbol {
   bool baked; /*   part of the build: a size or setting uses it */
   SData *data;
   SLevel *level;
-  bool library; /* declared in library.mlo */
+  bool library;         /* declared in library.mlo */
+  SLevel *top;          /* SYM_RUN: its level, */
+  struct Symbol *after; /*   and the run that goes before it, or NULL */
 };
 
 /* A parameter of the fn or module at hand, a size that its types name, a let of a module, the

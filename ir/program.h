@@ -38,6 +38,7 @@ typedef struct Storage {
   Check check;          /* DATA: what the file must hold. VAR views: box constraint (CHECK_BOX) */
   double value, lo, hi; /* SETTING: default and limits; COUNTER "seed": default */
   bool saved;           /* written to final.npz */
+  bool loaded;          /* VAR that nothing writes: --load gives it (of a run before this one) */
   bool carried;         /* by plan_memory, of storages that may share bytes: a step of the top level
                            reads what the step before it left there; a checkpoint must hold it */
   const char *dim_name[MAX_RANK]; /* DATA: as the user wrote them */
@@ -212,6 +213,7 @@ typedef struct Source {
 
 typedef struct Run {
   const char *name;
+  const char *after; /* the run whose final.npz it begins with, or NULL */
   Level *top;
   int64_t seed, report_every;
   int64_t checkpoint_every, checkpoint_keep; /* steps of the top, 0: never; how many stay, 0: all */

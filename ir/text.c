@@ -134,6 +134,7 @@ static void put_storage(Out *o, const Storage *s) {
     put_text(o, ")");
   }
   if (s->saved) put_text(o, " saved");
+  if (s->loaded) put_text(o, " loaded");
   if (s->carried) put_text(o, " carried");
   if (s->offset >= 0) put(o, " at(%lld, %d, %d)", (long long)s->offset, s->born, s->dies);
   put_text(o, "\n");
@@ -410,6 +411,10 @@ static void put_run(Out *o, const Run *r) {
   if (r->top) {
     put_text(o, " of ");
     put_name(o, r->top->name);
+  }
+  if (r->after) {
+    put_text(o, " after ");
+    put_name(o, r->after);
   }
   put(o, " { seed %lld; report %lld%s; precision %s; ", (long long)r->seed,
       (long long)r->report_every, r->csv ? " csv" : "", dtype_name(r->precision));

@@ -54,6 +54,7 @@ static void parse_storage(Parser *q) {
     expect(q, ")");
   }
   s->saved = accept_word(q, "saved");
+  s->loaded = accept_word(q, "loaded");
   s->carried = accept_word(q, "carried");
   if (accept_word(q, "at")) {
     expect(q, "(");
@@ -438,6 +439,7 @@ static void parse_run(Parser *q) {
   Run *r = &q->p->run;
   r->name = name(q);
   if (accept_word(q, "of")) r->top = level(q);
+  if (accept_word(q, "after")) r->after = name(q);
   expect(q, "{");
   expect_word(q, "seed");
   r->seed = any_integer(q);

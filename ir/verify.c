@@ -34,6 +34,7 @@ static void check_storage(Verifier *v, int at) {
   const Storage *s = v->p->storage[at];
   for (int i = 0; i < at; i++)
     if (!strcmp(v->p->storage[i]->name, s->name)) fail(v, "two storages are called `%s`", s->name);
+  if (s->loaded && (s->kind != ST_VAR || s->base)) fail(v, "`%s` cannot be loaded", s->name);
   if (!s->base) return;
   int base = index_of(v->p, s->base);
   if (base < 0 || base >= at) fail(v, "view `%s` comes before its base", s->name);

@@ -45,7 +45,7 @@ void rt_print_help(const MloProgram *p) {
          "  --steps N              steps of the top level (%lld)\n"
          "  --out DIR              write metrics.csv, run.json and final.npz into DIR\n"
          "  --resume auto|FILE     go on from the last checkpoint in --out DIR (from the start where\n"
-         "                         there is none), or from FILE\n"
+         "                         there is none; nothing is left where it has finished), or from FILE\n"
          "  --load FILE            begin with the variables of FILE, an earlier run's final.npz\n"
          "  --threads N            threads (OpenMP's default otherwise)\n"
          "  --device cpu           where to run\n"
@@ -56,6 +56,9 @@ void rt_print_help(const MloProgram *p) {
          "  --version              the program's and mloc's versions\n"
          "  -h, --help             this text\n",
          (long long)p->seed, (long long)p->steps);
+  if (p->after)
+    printf("\nThis run comes after run `%s`: --load gives the final.npz of `%s`.\n", p->after,
+           p->after);
   if (p->nsetting) print_settings(p);
   if (p->nsource) printf("\ndata (--data SOURCE=FILE):\n");
   for (int i = 0; i < p->nsource; i++) {

@@ -74,6 +74,14 @@ static bool match(MloRun *run, const RtArchive *a, size_t *bytes, RtErr *e) {
       fprintf(stderr, "%s: array `%s` is no variable of this program: ignored\n", a->path,
               a->name[i]);
   }
+  for (int i = 0; ok && i < run->program->narray; i++) {
+    const MloArray *v = &run->program->array[i];
+    bool there = !v->required;
+    for (int k = 0; k < l->n; k++) there = there || l->array[k] == v;
+    if (!there)
+      ok = rt_fail(e, RT_DATA, "%s: expected an array `%s`, which an earlier run has made", a->path,
+                   v->name);
+  }
   if (ok && l->n == 0)
     return rt_fail(e, RT_DATA,
                    "%s: none of its %d arrays is a variable of this program (--help lists them)",
@@ -97,6 +105,15 @@ bool rt_load_begin(MloRun *run, RtErr *e) {
   ok = ok && rt_load(&source, path, "", l->block, e);
   if (ok && run->option.verbose) fprintf(stderr, "%s: %d variables loaded\n", path, l->n);
   return ok;
+}
+
+bool rt_load_given(const MloRun *run, RtErr *e) {
+  const MloProgram *p = run->program;
+  if (!p->after || run->option.load || run->resume_path) return true;
+  return rt_fail(e, RT_USAGE,
+                 "run `%s` comes after run `%s`: give the final.npz of `%s` by --load FILE "
+                 "(`mloc run` runs both)",
+                 p->run, p->after, p->after);
 }
 
 void rt_load_apply(MloRun *run) {

@@ -67,6 +67,7 @@ typedef struct MloArray {
   int64_t dim[MLO_MAX_RANK];
   size_t offset;
   bool variable;  /* --load may give its initial value; else computed by the schedule alone */
+  bool required;  /* --load must give it */
   MloCheck check; /* MLO_BOX: a variable stays within.. */
   double lo, hi;  /* ..these */
 } MloArray;
@@ -100,6 +101,7 @@ typedef struct MloProgram {
   const MloArray
       *state; /* what one step of the top level leaves to the next: checkpoints hold it */
   int64_t checkpoint_every, checkpoint_keep; /* steps, 0: never; how many stay, 0: all */
+  const char *after;  /* the run whose results it begins with, or NULL */
   int64_t eval_every; /* steps between evaluations of costly metrics; 0: every report */
   const char *best;   /* the metric whose best report final.npz holds, or NULL */
   bool best_max;      /* the greatest is the best */

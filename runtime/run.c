@@ -304,13 +304,28 @@ static int execute(MloRun *run, RtErr *e) {
   return status;
 }
 
+/* --resume auto where the folder holds this very run, finished: nothing is left to do. */
+static bool finished(const MloRun *run) {
+  const RtOptions *o = &run->option;
+  RtErr ignored = {0};
+  bool found = false;
+  if (!o->resume || strcmp(o->resume, "auto") != 0 || o->seeds) return false;
+  RtFinished f = {.value = malloc(sizeof(double) * ((size_t)run->program->nmetric + 1))};
+  bool ok = f.value && rt_dir_finished(run, &f, &found, &ignored) && found && f.status == RT_OK;
+  free(f.value);
+  if (ok && !o->quiet) fprintf(stderr, "%s: %s: finished before\n", run->program->name, o->out);
+  return ok;
+}
+
 static int run_program(MloRun *run) {
   const MloProgram *p = run->program;
   RtErr e = {0};
   int status = 0;
+  if (finished(run)) return 0;
   bool ready = check_program(p, &e) && (!run->option.out || rt_dir_check(p, &run->option, &e)) &&
                rt_load_begin(run, &e) && make_arena(run, &e) && fill_arena(run, &e) &&
-               rt_best_begin(run, &e) && (run->option.seeds || rt_checkpoint_find(run, &e));
+               rt_best_begin(run, &e) &&
+               (run->option.seeds || (rt_checkpoint_find(run, &e) && rt_load_given(run, &e)));
   if (ready && p->checkpoint_every && !run->option.out && !run->option.quiet)
     fprintf(stderr, "%s: without --out there are no checkpoints\n", p->name);
   if (ready) status = execute(run, &e);

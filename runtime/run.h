@@ -135,6 +135,9 @@ bool rt_write_in(const char *folder, const char *file, const char *text, size_t 
 /* --load. Reads the file and checks all that it will give; the arena stays as it is. Errors:
    RT_DATA, where nothing matches or an array of a variable's name does not fit it. */
 bool rt_load_begin(MloRun *run, RtErr *e);
+/* Whether there is what the run begins with: one that comes after another needs --load or a
+   checkpoint. */
+bool rt_load_given(const MloRun *run, RtErr *e);
 void rt_load_apply(MloRun *run);
 void rt_load_free(RtLoad *l);
 

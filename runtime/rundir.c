@@ -193,7 +193,10 @@ bool rt_dir_finished(const MloRun *run, RtFinished *out, bool *found, RtErr *e) 
   free(path);
   const json_t *code = json_object_get(o, "exit_status"), *best = json_object_get(o, "best"),
                *row = json_object_get(best ? best : o, "metrics");
-  bool over = json_is_integer(code) &&
+  char *npz = rt_join(run->option.out, "final.npz");
+  bool kept = npz && access(npz, R_OK) == 0;
+  free(npz);
+  bool over = json_is_integer(code) && (kept || json_integer_value(code) == RT_DIVERGED) &&
               (json_integer_value(code) == RT_OK || json_integer_value(code) == RT_DIVERGED);
   const char *other = over ? difference(run, o) : NULL;
   *found = over && !other &&

@@ -113,7 +113,7 @@ static bool run_seed(Seeds *s, Seed *seed, RtErr *e) {
   if (!enter(s, seed->seed, e) || !reset(run, e) || !take_finished(s, seed, &found, e))
     return false;
   if (found) return true;
-  if (!rt_checkpoint_find(run, e)) return false;
+  if (!rt_checkpoint_find(run, e) || !rt_load_given(run, e)) return false;
   if (!run->option.quiet && run->option.progress != PROGRESS_JSON)
     fprintf(stderr, "seed %lld\n", (long long)seed->seed);
   seed->status = rt_once(run, e);

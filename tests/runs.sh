@@ -42,6 +42,8 @@ code 0 '1 variables loaded' "$MLOC" run "$dir/load.mlo" -v --load "$dir/five/fin
 # --resume auto: the file counts where there is no checkpoint.
 code 0 'step 0/5' "$dir/load" --out "$dir/again" --load "$dir/five/final.npz" --resume auto
 cmp "$dir/again/final.npz" "$dir/more/final.npz" || fail "--resume auto without a checkpoint"
+code 0 'finished before' "$dir/load" --out "$dir/again" --load "$dir/five/final.npz" --resume auto
+rm "$dir/again/final.npz"
 code 0 'resumed at step 4' "$dir/load" --out "$dir/again" --load "$dir/five/final.npz" --resume auto
 cmp "$dir/again/final.npz" "$dir/more/final.npz" || fail "--resume auto with a checkpoint"
 code 3 'it began from' "$dir/load" --out "$dir/again" --load "$dir/ten/final.npz" --resume auto
@@ -163,3 +165,80 @@ wait $child || got=$?
 [ $got -eq 75 ] || fail "interrupted: exit code $got"
 grep -q '^5,interrupted,' "$dir/term/summary.csv" || fail "interrupted: $(cat "$dir/term/summary.csv")"
 [ ! -e "$dir/term/seed-6/run.json" ] || fail "the seed after the interrupted one was begun"
+
+# ---- runs after others
+
+cat >"$dir/y.csv" <<EOF
+y
+1
+1
+3
+EOF
+cat >"$dir/phases.mlo" <<EOF
+dim N;
+const other = 1;
+data train { file = "x.csv"; x : f64[N]; }
+data held { file = "y.csv"; y : f64[N]; }
+level fit {
+  var w : f64[N] = normal(1);
+  minimize mean((w - train.x)^2) + 0.1 * sum(exp(search.rho) * w^2);
+  optimizer = sgd(lr = 0.5);
+  steps = 5;
+}
+level search {
+  var rho : f64[N] in box(-3, 3) = 0;
+  argmin fit via dense();
+  minimize mean((fit.w - held.y)^2) + 0 * other;
+  optimizer = adam(lr = 0.1);
+  steps = 20;
+}
+level last {
+  var v : f64[N] = 0;
+  minimize sum((v - fit.w - 100 * search.rho)^2);
+  optimizer = sgd(lr = 0.5);
+  steps = 1;
+}
+run main of search { seed = 2; precision = f64; checkpoint = every(5); }
+run retrain of fit after main { seed = 3; precision = f64; }
+run third of last after retrain { seed = 4; precision = f64; checkpoint = every(1); report = every(1, csv); }
+EOF
+p=$dir/phases.mlo
+"$MLOC" check "$p" >"$dir/said" || fail "check: $(cat "$dir/said")"
+"$MLOC" run "$p" third -q --out "$dir/three" --verify --set search.optimizer.lr=0.05 --set other=2
+# The same by hand: three executables. After one step of size 1/2, v is what the runs before it left.
+for run in main retrain third; do
+  "$MLOC" build "$p" --run $run -o "$dir/$run" --set search.optimizer.lr=0.05 --set other=2
+done
+"$dir/main" -q --out "$dir/hand/main"
+code 2 'give the final.npz of `main` by --load FILE' "$dir/retrain"
+"$dir/retrain" -q --out "$dir/hand/retrain" --load "$dir/hand/main/final.npz"
+"$dir/third" -q --out "$dir/hand" --load "$dir/hand/retrain/final.npz"
+for run in main retrain .; do
+  cmp "$dir/three/$run/final.npz" "$dir/hand/$run/final.npz" || fail "run $run: by hand it is another one"
+done
+tail -n 1 "$dir/three/metrics.csv" | awk -F, '{ exit !($2 < 1e-20) }' || fail "third: $(cat "$dir/three/metrics.csv")"
+head -n 2 "$dir/three/metrics.csv" | tail -n 1 | awk -F, '{ exit !($2 > 100) }' || fail "third began with initial values"
+code 3 'expected an array `search.rho`' "$dir/third" --load "$dir/five/final.npz"
+# --load by hand takes the place of the runs before; so does a finished one with --resume auto.
+code 0 '1 of 1 steps' "$MLOC" run "$p" third --load "$dir/hand/retrain/final.npz"
+grep -q '^run main' "$dir/said" && fail "--load, and a run before it began"
+code 0 'main: finished before' "$MLOC" run "$p" third --out "$dir/three" --resume auto --set search.optimizer.lr=0.05 --set other=2
+grep -q 'step' "$dir/said" && fail "finished runs were run: $(cat "$dir/said")"
+rm "$dir/three/final.npz" "$dir/three/retrain/final.npz"
+code 0 'step 5/5' "$MLOC" run "$p" third --out "$dir/three" --resume auto --set search.optimizer.lr=0.05 --set other=2
+cmp "$dir/three/final.npz" "$dir/hand/final.npz" || fail "resumed: another final.npz"
+# --steps is of the last; several seeds are not offered.
+code 0 '0 of 0 steps' "$MLOC" run "$p" third --steps 0
+grep -q '20 of 20 steps' "$dir/said" || fail "--steps reached a run before: $(cat "$dir/said")"
+code 0 '1 of 1 steps' "$MLOC" run "$p" third --data train="$dir/x.csv" --data held="$dir/x.csv" # of the runs that read it
+code 2 '--seeds: not offered' "$MLOC" run "$p" third --seeds=2
+code 1 'E0340' "$MLOC" run "$p" third --set nothing=1
+# Without a run before it, a level that is not reached cannot be read.
+sed 's/ after retrain//' "$p" >"$dir/lonely.mlo"
+code 1 'E0322' "$MLOC" check "$dir/lonely.mlo"
+echo 'run alone of fit { precision = f64; }' | cat "$p" - >"$dir/lonely.mlo"
+code 1 'E0332' "$MLOC" check "$dir/lonely.mlo" # all runs are checked
+"$MLOC" check --run third "$dir/lonely.mlo" || fail "a run that was not asked for is checked"
+"$MLOC" emit --stage=ir --run third "$p" -o "$dir/third.ir"
+grep -q '^run third of last after retrain {' "$dir/third.ir" || fail "the text does not say after what"
+"$MLOC" emit --stage=ir "$dir/third.ir" | cmp - "$dir/third.ir" || fail "the text does not read back"

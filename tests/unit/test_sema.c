@@ -663,7 +663,9 @@ static const Wrong programs[] = {
     {"run main of tune { keep_best = min(fit.loss, 3); }\n", "E0522@4"},
     {"run main of tune { checkpoint = every(5, csv); }\n", "E0522@4"},
     {"run main of fit {}\n", "E0332@4"},
-    {"run main of tune after main {}\n", "E0110@4"},
+    {"run main of tune after main {}\n", "E0351@4"},
+    {"run main of tune after again {}\nrun again of tune after main {}\n", "E0351@5"},
+    {"run main of tune after fit {}\n", "E0351@4"},
     {"level third { var a : f32 = 0; optimizer = sgd(lr = 1); minimize (a - mean(fit.w))^2; }\n"
      "run main of tune {}\n",
      "E0322@4"},
