@@ -40,8 +40,9 @@ static bool new_name(Sema *s, SLevel *l, AstItem *it, bool *good) {
     diag_label(s->diags, d, part ? part->item->name_span : let->item->name_span, "first here");
     return false;
   }
-  *good = scope_free_name(s, it->name, it->name_span) && !reserved(it->name);
-  if (!reserved(it->name)) return true;
+  bool taken = it->kind != AST_LET && reserved(it->name); /* a let has no storage */
+  *good = scope_free_name(s, it->name, it->name_span) && !taken;
+  if (!taken) return true;
   Diag *d =
       diag_error(s->diags, it->name_span, "E0103", "`%s` is taken: every level has one", it->name);
   diag_help(s->diags, d, "choose another name");
