@@ -17,7 +17,7 @@
 enum { ROWS = MLP_ROWS, IN = MLP_IN, HIDDEN = MLP_HIDDEN, OUT = MLP_OUT, PARAMS = MLP_PARAMS };
 _Static_assert(sizeof(Mlp) == sizeof(float) * PARAMS, "one vector");
 
-static const float damping = 0.1f, radius = 0.01f;
+static const float damping = 1, radius = 0.01f;
 static const float lower_rate = 1e-3f, upper_rate = 1e-2f, beta1 = 0.9f, beta2 = 0.999f,
                    eps = 1e-8f;
 
@@ -268,16 +268,17 @@ static void cg_step(MlpRun *r) {
 
 /* ---- SAMA */
 
-/* mu = -(derivative of Adam's step by the gradient) b, element by element; the sum of its squares.
- */
+/* mu = -(derivative of the lower level's next step by its last gradient) b, element by element; the
+   sum of its squares. */
 static float adapt(const MlpRun *r, const float *g, const float *b, float *mu) {
   const float *m = r->m.all, *v = r->v.all;
-  float c1 = lower_rate / (1 - powf(beta1, (float)r->lower_steps));
-  float c2 = 1 / sqrtf(1 - powf(beta2, (float)r->lower_steps)), sum = 0;
+  float next = (float)(r->lower_steps + 1);
+  float c1 = lower_rate / (1 - powf(beta1, next)), c2 = 1 / sqrtf(1 - powf(beta2, next)), sum = 0;
 #pragma omp parallel for simd schedule(simd : static) reduction(+ : sum)
   for (int i = 0; i < PARAMS; i++) {
-    float root = sqrtf(v[i]), scale = 1 / (root * c2 + eps);
-    float bend = root > 0 ? m[i] * c2 * (1 - beta2) * g[i] / root * scale : 0;
+    float mean = beta1 * m[i] + (1 - beta1) * g[i];
+    float root = sqrtf(beta2 * v[i] + (1 - beta2) * g[i] * g[i]), scale = 1 / (root * c2 + eps);
+    float bend = root > 0 ? mean * c2 * (1 - beta2) * g[i] / root * scale : 0;
     mu[i] = -c1 * scale * ((1 - beta1) - bend) * b[i];
     sum += mu[i] * mu[i];
   }
