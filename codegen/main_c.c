@@ -57,7 +57,9 @@ static void loop(Main *m, const Stmt *s, bool top) {
   statements(m, s->body, false);
   if (progress) text_addf(m->out, "if ((status = mlo_tick(run, %s + 1))) return status;\n", i);
   text_add(m->out, "}\n");
-  if (s->counter) text_addf(m->out, "%s = (int32_t)%s;\n", i32_at(u, s->counter), n);
+  const char *end = progress && s->cond ? i : n;
+  if (progress && s->cond) text_addf(m->out, "if (%s < %s) mlo_stopped(run, %s);\n", i, n, i);
+  if (s->counter) text_addf(m->out, "%s = (int32_t)%s;\n", i32_at(u, s->counter), end);
 }
 
 /* The step is the statement's counter, else the number of steps that the top level has taken. */

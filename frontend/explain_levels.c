@@ -60,6 +60,11 @@ const Explanation explain_levels[] = {
      "The steps of the levels below multiply: one step of the run's level would take\n"
      "over a million of theirs.\n",
      NULL, NULL},
+    {"E0311", "a level that cannot stop",
+     "Where some level has several levels above it, the order of all steps is computed\n"
+     "when the program is compiled. A `stop` would change it. Only the run's own level\n"
+     "may have one then.\n",
+     NULL, NULL},
     {"E0320", "a level stands above itself",
      "`argmin` edges lead down: they must not form a circle. A level reads the\n"
      "variables of levels above it without an edge.\n",

@@ -38,6 +38,7 @@ static void find_needs(Sema *s) {
     need_all(s, l->graph, &l->objective, 1);
     for (int k = 0; l->settings && k < l->optimizer->nsetting; k++)
       need_all(s, l->settings, &l->setting[k].node, l->setting[k].node ? 1 : 0);
+    if (l->stop) need_all(s, l->stop_graph, &l->stop, 1);
     for (int k = 0; k < l->nvar; k++) need_all(s, l->init, &l->var[k].init, 1);
     for (int k = 0; k < l->nstate; k++) {
       need_all(s, l->init, &l->state[k].init, 1);
@@ -295,9 +296,24 @@ static void emit_advance(Program *p, SLevel *l) {
   }
 }
 
+/* `stop`: `go` until it is true; `again` when the level's steps begin. */
+static void emit_stop(Program *p, SLevel *l) {
+  Level *ir = l->ir;
+  if (!l->stop) return;
+  ir->grad = program_storage(p, ST_GRAD, ir->flat->type, "%s.grad", l->name);
+  ir->go = program_storage(p, ST_STATE, type_scalar(DT_BOOL), "%s.go", l->name);
+  ir->again = program_func(p, ROLE_UPDATE, "%s.again", l->name);
+  func_result(p, ir->again, ir_const(ir->again->graph, ir->go->type, 1), ir->go, NULL);
+  ir->check = program_func(p, ROLE_UPDATE, "%s.check", l->name);
+  ir->check->graph = l->stop_graph;
+  func_result(p, ir->check, ir_not(l->stop_graph, l->stop), ir->go, NULL);
+  func_compact(p, ir->check);
+}
+
 static void emit_functions(Sema *s, Program *p, SLevel *l) {
   Level *ir = l->ir;
   emit_advance(p, l);
+  emit_stop(p, l);
   ir->init = program_func(p, ROLE_INIT, "%s.init", l->name);
   ir->init->graph = l->init;
   for (int i = 0; i < l->nvar; i++)
@@ -381,8 +397,10 @@ static void emit_metrics(Sema *s, Program *p, SLevel *l) {
   Level *ir = l->ir;
   for (int i = 0; i < l->nmetric; i++) {
     const SMetric *m = &l->metric[i];
-    Metric to = {.name = m->item->name, .output = m->item->kind == AST_OUTPUT,
-                 .level = ir, .costly = m->item->on};
+    Metric to = {.name = m->item->name,
+                 .output = m->item->kind == AST_OUTPUT,
+                 .level = ir,
+                 .costly = m->item->on};
     Type t = m->node->type;
     if (m->per_row) t.dim[0] = m->rows->rows.value;
     to.value = program_storage(p, ST_OUTPUT, t, "%s", to.name);

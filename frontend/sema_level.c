@@ -90,20 +90,22 @@ static void read_restart(Sema *s, SLevel *l, AstItem *it) {
 }
 
 static void read_setting(Sema *s, SLevel *l, AstItem *it) {
-  static const char *const known[] = {"optimizer", "steps", "restart", "freeze", "init"};
-  static const char *const later[] = {"stop"};
+  static const char *const known[] = {"optimizer", "steps", "stop", "restart", "freeze", "init"};
   if (!it->name || !it->value) return;
   if (!strcmp(it->name, "optimizer")) {
     read_optimizer(s, l, it);
   } else if (!strcmp(it->name, "steps")) {
     l->steps_item = it;
     setting_value(s, it->value, &steps_info, &l->steps);
+  } else if (!strcmp(it->name, "stop")) {
+    if (l->stop_item) diag_error(s->diags, it->name_span, "E0524", "`stop` is given twice");
+    l->stop_item = it;
   } else if (!strcmp(it->name, "restart")) {
     read_restart(s, l, it);
   } else if (!strcmp(it->name, "freeze") || !strcmp(it->name, "init")) {
     VEC_PUSH(s->arena, l->part_setting, l->npart_setting, l->part_setting_cap, it);
   } else {
-    setting_unknown(s, it, "a level", known, 5, later, 1);
+    setting_unknown(s, it, "a level", known, 6, NULL, 0);
   }
 }
 

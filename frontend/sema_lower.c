@@ -168,6 +168,34 @@ static void lower_next(Sema *s, SLevel *l) {
   }
 }
 
+/* `stop = condition;`: looked at after each step; `grad` is the gradient that the step took. */
+static void lower_stop(Sema *s, SLevel *l) {
+  const AstExpr *e = l->stop_item ? l->stop_item->value : NULL;
+  if (!e) return;
+  l->stop_graph = graph_new(s->arena);
+  enter(s, l, l->stop_graph);
+  Local *grad = sema_bind(s, &s->env.local, "grad");
+  SType t = {.dtype = s->ops.flt, .rank = 1, .dim = {dim_int(s->arena, 0)}};
+  for (int i = 0; i < l->nvar; i++)
+    if (!l->var[i].bad && !l->var[i].frozen)
+      t.dim[0] =
+          dim_add(s->arena, t.dim[0], stype_count(&s->ops, l->var[i].type, 0, l->var[i].type.rank));
+  Type c;
+  Node *node = stype_concrete(t, &c)
+                   ? ir_param(l->stop_graph, arena_printf(s->arena, "%s.grad", l->name), c)
+                   : NULL;
+  grad->value = value_new(t, node);
+  Value v = sema_expr(s, e);
+  if (v.bad) return;
+  if (v.lit || v.type.dtype != DT_BOOL || v.type.rank) {
+    Diag *d = diag_error(s->diags, e->span, "E0214", "`stop` needs one truth value, and this is %s",
+                         value_str(&s->ops, v));
+    diag_help(s->diags, d, "write a comparison: `stop = norm(grad) < 1e-4;`");
+    return;
+  }
+  l->stop = v.node;
+}
+
 void sema_lower_level(Sema *s, SLevel *l) {
   lower_vars(s, l);
   enter(s, l, graph_new(s->arena));
@@ -186,6 +214,7 @@ void sema_lower_level(Sema *s, SLevel *l) {
   }
   lower_next(s, l);
   s->ops.train = false;
+  lower_stop(s, l);
   for (int i = 0; i < l->nmetric; i++) lower_metric(s, l, &l->metric[i]);
   schedules_lower(s, l);
 }

@@ -181,6 +181,9 @@ struct SLevel {
   bool reached, drawn; /* drawn: something reads its counter of draws */
   int64_t *stream;     /* of shuffles, by SRows.number; 0: none yet */
   AstItem *fresh;      /* restart = fresh */
+  AstItem *stop_item; /* stop = condition */
+  Graph *stop_graph;
+  Node *stop;
   Graph *init, *graph;
   Graph *settings; /* of schedules; NULL: none */
   double most;     /* steps that it takes, for the limits of schedules; 0: not computed */

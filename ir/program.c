@@ -138,7 +138,7 @@ void func_compact(Program *p, Func *f) {
 }
 
 bool stmt_is_top_loop(const Program *p, const Stmt *s) {
-  return s->kind == STMT_REPEAT && s->count_setting && p->run.top &&
+  return (s->kind == STMT_REPEAT || s->kind == STMT_WHILE) && s->count_setting && p->run.top &&
          s->count_setting == p->run.top->steps.storage;
 }
 

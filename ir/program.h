@@ -144,6 +144,10 @@ struct Level {
      before the first step after a start, while the bool scalar `begin` is true. */
   Func *advance, *copy;
   Storage *begin;
+  /* `stop`: the level's steps end when check, after a step, has made the bool scalar go false; again
+     makes it true when they begin. */
+  Func *check, *again;
+  Storage *go;
   /* draws: how many batches and random numbers the level has drawn; NULL: it reads none. draw is
      one more; NULL with draws: the numbers stay as they are (check_grad). */
   Storage *draws;

@@ -344,6 +344,9 @@ static void put_level(Out *o, const Level *l) {
   put_func_item(o, "advance", l->advance);
   put_func_item(o, "copy", l->copy);
   put_storage_item(o, "begin", l->begin);
+  put_func_item(o, "check", l->check);
+  put_func_item(o, "again", l->again);
+  put_storage_item(o, "go", l->go);
   put_storage_item(o, "draws", l->draws);
   put_func_item(o, "draw", l->draw);
   put_func_item(o, "gradient", l->gradient);

@@ -352,6 +352,12 @@ static void parse_level(Parser *q) {
       l->copy = func(q);
     else if (accept_word(q, "begin"))
       l->begin = storage(q);
+    else if (accept_word(q, "check"))
+      l->check = func(q);
+    else if (accept_word(q, "again"))
+      l->again = func(q);
+    else if (accept_word(q, "go"))
+      l->go = storage(q);
     else if (accept_word(q, "draws"))
       l->draws = storage(q);
     else if (accept_word(q, "draw"))

@@ -142,6 +142,9 @@ static void check_level(Verifier *v, const Level *l) {
   check_known(v, l->settings);
   if (l->objective->nresult < 1) fail(v, "level `%s` has no objective", l->name);
   check_scalar(v, l->begin, DT_BOOL, "begin");
+  check_scalar(v, l->go, DT_BOOL, "condition");
+  if (!l->go != !l->check || !l->go != !l->again)
+    fail(v, "level `%s`: check, again and go belong together", l->name);
   if (!l->begin != !l->copy) fail(v, "level `%s`: copy and begin belong together", l->name);
   for (int i = 0; i < l->nedge; i++)
     check_settings(v, l->edge[i].setting, l->edge[i].method->nsetting);

@@ -46,7 +46,8 @@ static bool referred(const Program *p, const Func *f) {
   for (int i = 0; i < p->nlevel; i++) {
     const Level *l = p->level[i];
     if (f == l->init || f == l->objective || f == l->gradient || f == l->update ||
-        f == l->restart || f == l->advance || f == l->copy || f == l->draw || f == l->settings)
+        f == l->restart || f == l->advance || f == l->copy || f == l->draw || f == l->settings ||
+        f == l->check || f == l->again)
       return true;
     for (int k = 0; k < l->nsystem; k++)
       if (f == l->system[k]->rhs_func || f == l->system[k]->apply) return true;

@@ -41,7 +41,8 @@ void emit_func(Program *p, Func *f, Node *const *expr, int n, Storage *const *de
 static void emit_gradient(Program *p, Calculus *c, Adjoint *l) {
   Level *level = l->level;
   const Unknown *z = &c->unknown[l->self];
-  level->grad = program_storage(p, ST_GRAD, level->flat->type, "%s.grad", level->name);
+  if (!level->grad)
+    level->grad = program_storage(p, ST_GRAD, level->flat->type, "%s.grad", level->name);
   Storage **view = arena_array(p->arena, Storage *, z->n);
   int64_t at = 0;
   for (int i = 0; i < z->n; i++) {

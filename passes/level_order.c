@@ -53,6 +53,26 @@ static Stmt *repeat(Program *p, int64_t count, Storage *setting, Stmt *body) {
   return s;
 }
 
+static void push_func(Program *p, Block *b, Func *f) {
+  if (!f) return;
+  Stmt *c = stmt_new(p, STMT_CALL);
+  c->func = f;
+  push(b, c);
+}
+
+/* The steps of l, each of which is `body`: as many as its setting says, or until it stops. */
+static Stmt *push_steps(Program *p, Block *b, Level *l, Block *body) {
+  push_func(p, b, l->again);
+  push_func(p, body, l->check);
+  Stmt *s = repeat(p, (int64_t)l->steps.storage->value, l->steps.storage, body->first);
+  if (l->go) {
+    s->kind = STMT_WHILE;
+    s->cond = l->go;
+  }
+  push(b, s);
+  return s;
+}
+
 /* Nested loops for everything below l. */
 static void nest(Program *p, Block *b, Level *l) {
   for (int e = 0; e < l->nedge; e++) {
@@ -60,7 +80,7 @@ static void nest(Program *p, Block *b, Level *l) {
     Block inner = {0};
     nest(p, &inner, m);
     push(&inner, step_of(p, m));
-    push(b, repeat(p, (int64_t)m->steps.storage->value, m->steps.storage, inner.first));
+    push_steps(p, b, m, &inner);
   }
 }
 
@@ -195,13 +215,6 @@ static bool sweep(Program *p, Block *b) {
 
 /* ---- the pass */
 
-static void push_func(Program *p, Block *b, Func *f) {
-  if (!f) return;
-  Stmt *c = stmt_new(p, STMT_CALL);
-  c->func = f;
-  push(b, c);
-}
-
 /* Over all rows of a source: batch by batch, then the rows that are left. */
 static void push_metric(Program *p, Block *b, const Metric *m) {
   Block batch = {0};
@@ -251,8 +264,22 @@ static void push_report(Program *p, Block *b, Storage *counter) {
   push(b, report(p, counter));
 }
 
+/* Sweeps are counted when the program is compiled. */
+static bool check_stops(Program *p) {
+  for (int i = 0; i < p->nlevel; i++) {
+    const Level *l = p->level[i];
+    if (!l->go || l == p->run.top) continue;
+    Diag *d = diag_error(p->diags, l->span, "E0311",
+                         "`%s` has a `stop`, but the levels of this run form no tree", l->name);
+    diag_note(p->diags, d,
+              "where a level has several above it, how many steps it takes is fixed in advance");
+    return false;
+  }
+  return true;
+}
+
 static bool below_top(Program *p, Block *b, bool tree) {
-  if (!tree) return sweep(p, b);
+  if (!tree) return check_stops(p) && sweep(p, b);
   nest(p, b, p->run.top);
   return true;
 }
@@ -275,10 +302,7 @@ bool pass_level_order(Program *p) {
   if (!below_top(p, &body, tree)) return false;
   push_report(p, &body, step);
   push(&body, step_of(p, p->run.top));
-  Stmt *loop =
-      repeat(p, (int64_t)p->run.top->steps.storage->value, p->run.top->steps.storage, body.first);
-  loop->counter = step;
-  push(&main, loop);
+  push_steps(p, &main, p->run.top, &body)->counter = step;
   /* The levels below answer the last step of the top, so that what is saved belongs together. */
   if (!below_top(p, &main, tree)) return false;
   push_report(p, &main, step);

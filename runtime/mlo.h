@@ -140,6 +140,9 @@ int mlo_resume(MloRun *run, int64_t *first);
    interrupted. */
 int mlo_tick(MloRun *run, int64_t done);
 
+/* The top level's `stop` has come true after `done` steps: they count as all. */
+void mlo_stopped(MloRun *run, int64_t done);
+
 /* Fills n bytes of dead buffer with NaN patterns (builds with --poison). */
 void mlo_poison(void *p, size_t n);
 

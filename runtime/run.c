@@ -73,16 +73,21 @@ static int stop_status(MloRun *run, int64_t step) {
   return RT_INTERRUPTED;
 }
 
+/* The step whose report is the last one. */
+static int64_t last_step(const MloRun *run) {
+  return run->stopped ? run->stopped : run->option.steps;
+}
+
 bool mlo_due(MloRun *run, int64_t step) {
   int64_t every = run->program->report_every, eval = run->program->eval_every;
   run->step = step;
-  return step == 0 || step == run->option.steps || (every > 0 && step % every == 0) ||
+  return step == 0 || step == last_step(run) || (every > 0 && step % every == 0) ||
          (eval > 0 && step % eval == 0);
 }
 
 bool mlo_eval_due(const MloRun *run, int64_t step) {
   int64_t every = run->program->eval_every;
-  return step == 0 || step == run->option.steps || every <= 0 || step % every == 0;
+  return step == 0 || step == last_step(run) || every <= 0 || step % every == 0;
 }
 
 /* Names the level and the step, and what may help: steps between two reports are not looked at. */
@@ -146,6 +151,13 @@ int mlo_tick(MloRun *run, int64_t done) {
   rt_progress_tick(run);
   if (run->option.out && (stop || (every > 0 && done % every == 0))) rt_checkpoint_write(run, done);
   return stop ? stop_status(run, done) : 0;
+}
+
+void mlo_stopped(MloRun *run, int64_t done) {
+  if (!run->option.quiet)
+    fprintf(stderr, "%s: stopped after step %lld of %lld\n", run->program->name, (long long)done,
+            (long long)run->option.steps);
+  run->stopped = done;
 }
 
 void mlo_poison(void *p, size_t n) { memset(p, 0xff, n); }
@@ -274,6 +286,7 @@ int rt_once(MloRun *run, RtErr *e) {
   struct tm utc;
   strftime(run->started, sizeof run->started, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
   run->begin = run->logged = rt_now();
+  run->stopped = 0;
   if (run->option.out && !rt_dir_begin(run, e)) return e->code;
   rt_progress_begin(run);
   int status = p->schedule(run, run->arena);

@@ -63,6 +63,7 @@ struct MloRun {
   double begin;     /* monotonic seconds when the schedule began */
   char started[32]; /* UTC, ISO 8601 */
   int64_t step;     /* the last one seen */
+  int64_t stopped;  /* after how many steps `stop` ended the top level's; 0: it has not */
   RtSignals signals;
   RtProgress progress;
   RtRows rows;
