@@ -84,6 +84,33 @@ code 0 'tune.hypergradient.norm' "$MLOC" run "$dir/edge_now.mlo"
 grep -q '^step.*hypergradient' "$dir/said" && fail "details in the lines of progress: $(cat "$dir/said")"
 code 0 'tune.loss 12.5  tune.hypergradient.norm' "$MLOC" run "$dir/edge_now.mlo" -v
 
+# ---- eval: a metric on a source, at its own steps; the best of those is kept
+
+cat >"$dir/x.csv" <<EOF
+x
+1
+2
+4
+EOF
+cat >"$dir/eval.mlo" <<EOF
+dim N;
+data train { file = "x.csv"; x : f64[N]; }
+level fit {
+  var w : f64[] = 0;
+  minimize (w - 10)^2;
+  optimizer = sgd(lr = 0.05);
+  steps = 20;
+  metric near on train = mean((train.x - w)^2);
+}
+run main of fit { precision = f64; report = every(5, csv); eval = every(3); keep_best = min(near); }
+EOF
+# w goes from 0 to 10 and is nearest to the mean 7/3 at step 3: 10 (1 - 0.9^3) = 2.71.
+code 0 'best `near` at step 3' "$MLOC" run "$dir/eval.mlo" --out "$dir/eval"
+grep -q '^step 5/20 .*near -$' "$dir/said" || fail "eval: $(cat "$dir/said")"
+empty=$(awk -F, 'NR > 1 && $3 == "" { printf "%s ", $1 }' "$dir/eval/metrics.csv")
+[ "$empty" = "5 10 " ] || fail "eval: not evaluated at $empty, expected 5 10"
+[ "$(cut -d, -f1 "$dir/eval/metrics.csv" | tr '\n' ' ')" = "step 0 3 5 6 9 10 12 15 18 20 " ] || fail "eval: $(cat "$dir/eval/metrics.csv")"
+
 # ---- --seeds
 
 # Random initial values and data; a checkpoint is there to go on from.
