@@ -76,9 +76,12 @@ static Value fn_take_along(Ops *o, Call *c) {
               stype_str(o, x.type), stype_str(o, idx.type));
     return value_bad();
   }
-  if (!v_may_index(o, idx, x.type.dim[axis]) || !chunk_row_by_row(o, x, axis)) return value_bad();
-  Chunk *chunk = o->chunk;
-  o->chunk = NULL; /* each row reads itself alone, wherever it lies */
+  if (!v_may_index(o, idx, x.type.dim[axis]) || !chunk_row_by_row(o, x, axis) ||
+      !ragged_row_by_row(o, x, axis))
+    return value_bad();
+  Ops whole = *o; /* each row reads itself alone, wherever it lies */
+  o->chunk = NULL;
+  o->ragged = NULL;
   Value xr = as_rows(o, v_move_axis(o, x, axis, last)), im = v_move_axis(o, idx, axis, last);
   Value ir = as_rows(o, im);
   Value size = value_size(o, xr.type.dim[1]);
@@ -89,7 +92,8 @@ static Value fn_take_along(Ops *o, Call *c) {
   SDim all = stype_count(o, xr.type, 0, 2);
   Value r = v_gather(o, v_reshape(o, xr, 1, &all), at);
   r = v_move_axis(o, v_reshape(o, r, im.type.rank, im.type.dim), last, axis);
-  o->chunk = chunk;
+  o->chunk = whole.chunk;
+  o->ragged = whole.ragged;
   return r;
 }
 

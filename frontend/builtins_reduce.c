@@ -25,8 +25,15 @@ Value v_mean(Ops *o, Value x, const int *axes, int n, bool keep) {
   if (x.type.dtype == DT_BOOL) x = v_cast(o, x, o->flt);
   x = v_float(o, x);
   SDim count = dim_int(o->arena, 1);
-  for (int i = 0; i < n; i++) count = dim_mul(o->arena, count, x.type.dim[axes[i]]);
-  return v_div(o, v_sum(o, x, axes, n, keep), value_size(o, count));
+  Value sum = v_sum(o, x, axes, n, keep);
+  for (int i = 0; i < n; i++) {
+    SDim d = x.type.dim[axes[i]];
+    if (d.ragged)
+      sum = v_div(o, sum, value_size(o, d));
+    else
+      count = dim_mul(o->arena, count, d);
+  }
+  return v_div(o, sum, value_size(o, count));
 }
 
 Value v_mean_all(Ops *o, Value x) {

@@ -19,6 +19,8 @@ typedef struct SDim {
      as that. */
   bool chunk;
   int64_t whole;
+  /* Made of the size of a batch whose last one has fewer rows (`partial = keep`). */
+  bool ragged;
 } SDim;
 
 enum { DIM_UNKNOWN = -1 };

@@ -51,5 +51,11 @@ const Explanation explain_data[] = {
      "`index(train)`, `batch(train)` and `metric acc on train = ..` take the name of a data\n"
      "source, or of a part of its split: `train.tr`.\n",
      NULL, NULL},
+    {"E0424", "the last batch has fewer rows",
+     "With `partial = keep` the last batch of an epoch may have fewer rows. What works row\n"
+     "by row, and sums, means and maxima over rows, are of the rows that there are. What\n"
+     "reads rows by their place in the batch, or joins them with another axis, is not\n"
+     "possible then.\n",
+     NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

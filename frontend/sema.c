@@ -70,6 +70,8 @@ Program *sema_program(Arena *a, Diags *d, const Ast *ast, const SemaOptions *o) 
     Sema s = {.arena = a, .diags = d, .ast = ast, .opt = o};
     s.ops.arena = a;
     s.ops.diags = d;
+    s.ops.ragged = rows_ragged;
+    s.ops.ctx = &s;
     s.baked = baked;
     s.nbaked = nbaked;
     s.baked_cap = cap;

@@ -99,6 +99,7 @@ void sema_rows(Sema *s, Symbol *data);  /* batches, shuffling, splits; after the
 void sema_split(Sema *s, Symbol *data); /* sema_split.c: its parts; sizes once rows are known */
 /* A source `train` or a part `train.tr`; NULL if it is neither, which is said unless `quiet`. */
 SRows *rows_find(Sema *s, const AstExpr *e, Symbol **data, bool quiet);
+void rows_ragged(void *ctx, SDim size, Node **valid, Node **count); /* Ops.ragged */
 bool rows_batch(Sema *s, const AstExpr *call, SDim *out); /* batch(train) as a size */
 Value rows_call(Sema *s, const AstExpr *call);            /* index(train), batch(train) */
 /* A field's value for the rows at hand, from that of all rows. */

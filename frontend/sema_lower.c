@@ -129,7 +129,12 @@ static void lower_metric(Sema *s, SLevel *l, SMetric *m) {
   if (!m->item->value || (m->item->on && (!m->rows || source->data->bad_rows))) return;
   if (!m->rows || !source->data->batch) {
     m->rows = NULL;
-    m->node = metric_value(s, m->item).node;
+    Value v = metric_value(s, m->item);
+    s->ops.at = m->item->value->span;
+    s->ops.what = "an output";
+    for (int i = 0; !v.bad && i < v.type.rank; i++)
+      if (!ragged_row_by_row(&s->ops, v, i)) return;
+    m->node = v.node;
     return;
   }
   int64_t all = m->rows->rows.value, size = m->rows->batch.value;

@@ -54,10 +54,9 @@ static void read_partial(Sema *s, SData *d, const AstExpr *e) {
   const char *word = e->kind == EX_NAME ? e->text : "";
   if (e->kind == EX_ERROR || !strcmp(word, "drop")) return;
   if (!strcmp(word, "keep"))
-    rows_error(s, d, e->span, "E0110", "`partial = keep` is not offered",
-               "a last batch with fewer rows is dropped; shuffling gives every row its turn");
+    d->keep = true;
   else
-    rows_error(s, d, e->span, "E0525", "`partial` is `drop`", NULL);
+    rows_error(s, d, e->span, "E0525", "`partial` is `drop` or `keep`", NULL);
 }
 
 /* How many rows of r are read at once. */
@@ -72,6 +71,8 @@ static void read_batch(Sema *s, Symbol *y, SRows *r) {
   }
   const char *name = arena_printf(s->arena, "batch(%s)", r->name);
   r->batch = dim_named(name, size.value);
+  r->batch.ragged =
+      d->keep && (r->rows.value < 0 || (size.value > 0 && r->rows.value % size.value != 0));
   if (size.value == 0)
     rows_error(s, d, d->batch->span, "E0420", "a batch has at least one row", NULL);
   else if (size.value > 0 && r->rows.value >= 0 && size.value > r->rows.value)
@@ -156,20 +157,66 @@ static int64_t stream_of(Sema *s, const SRows *r) {
 
 static Node *integer(Graph *g, int64_t x) { return ir_const(g, type_scalar(DT_I32), (double)x); }
 
-/* Positions in 0..rows-1 of the level's current batch: those of draw t = draws - 1. */
-static Node *drawn_positions(Sema *s, const SData *d, const SRows *r) {
+/* Draw t = draws - 1 of the level, and how many batches an epoch has. */
+static Node *current_draw(Sema *s, const SRows *r, Node **each) {
   Graph *g = s->ops.g;
-  int64_t rows = r->rows.value, size = r->batch.value;
-  s->ops.counted = true;
-  int64_t stream = d->shuffled ? stream_of(s, r) : 0;
-  if (rows < 0 || size <= 0 || size > rows) return NULL;
-  Type scalar = type_scalar(DT_I32), t = type_make(DT_I32, 1, &size);
-  Node *draws = ir_param(g, s->ops.counter, scalar);
-  Node *now = ir_sub(g, draws, integer(g, 1)), *each = integer(g, rows / size);
+  Node *draws = ir_param(g, s->ops.counter, type_scalar(DT_I32));
+  *each = integer(g, r->rows.value / r->batch.value + r->batch.ragged);
+  return ir_sub(g, draws, integer(g, 1));
+}
+
+/* Places in the epoch of the level's current batch; of a last one with fewer rows also some behind
+   the end. */
+static Node *drawn_places(Sema *s, const SRows *r) {
+  Graph *g = s->ops.g;
+  int64_t size = r->batch.value;
+  Type t = type_make(DT_I32, 1, &size);
+  Node *each, *now = current_draw(s, r, &each);
   Node *first = ir_mul(g, ir_mod(g, now, each), integer(g, size));
   Node *wide = ir_fill(g, first, t);
-  Node *position = ir_add(g, wide, ir_iota(g, t, 0));
+  return ir_add(g, wide, ir_iota(g, t, 0));
+}
+
+static bool sizes_known(const SRows *r) {
+  return r->rows.value >= 0 && r->batch.value > 0 && r->batch.value <= r->rows.value;
+}
+
+/* Ops.ragged: which rows of a last batch there are. The others are those of its places. */
+void rows_ragged(void *ctx, SDim size, Node **valid, Node **count) {
+  Sema *s = ctx;
+  const SRows *r = NULL;
+  for (int i = 0; i < s->nsymbol; i++) {
+    const SData *d = s->symbol[i]->kind == SYM_DATA ? s->symbol[i]->data : NULL;
+    for (int k = -1; d && k < d->npart; k++) {
+      const SRows *x = k < 0 ? &d->all : &d->part[k].rows;
+      if (dim_eq(x->batch, size)) r = x;
+    }
+  }
+  if (!r || !s->ops.counter || !sizes_known(r)) return;
+  s->ops.counted = true;
+  Graph *g = s->ops.g;
+  Node *place = drawn_places(s, r), *all = integer(g, r->rows.value);
+  *valid = ir_lt(g, place, ir_fill(g, all, place->type));
+  Node *each, *now = current_draw(s, r, &each);
+  Node *first = ir_mul(g, ir_mod(g, now, each), integer(g, r->batch.value));
+  Node *left = ir_sub(g, all, first);
+  *count = ir_min(g, left, integer(g, r->batch.value));
+}
+
+/* Positions in 0..rows-1 of the level's current batch. */
+static Node *drawn_positions(Sema *s, const SData *d, const SRows *r) {
+  Graph *g = s->ops.g;
+  s->ops.counted = true;
+  int64_t rows = r->rows.value, stream = d->shuffled ? stream_of(s, r) : 0;
+  if (!sizes_known(r)) return NULL;
+  Type scalar = type_scalar(DT_I32);
+  Node *position = drawn_places(s, r);
+  if (r->batch.ragged) {
+    Node *all = integer(g, rows);
+    position = ir_mod(g, position, ir_fill(g, all, position->type));
+  }
   if (!d->shuffled) return position;
+  Node *each, *now = current_draw(s, r, &each);
   Node *epoch = ir_idiv(g, now, each);
   return ir_shuffle(g, rows, stream, ir_param(g, "seed", scalar), epoch, position);
 }

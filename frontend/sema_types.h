@@ -55,7 +55,7 @@ typedef struct SData {
   SDim row;      /* the size that counts rows */
   bool has_rows; /* and which fields have it is known */
   bool bad_rows; /* an error has been said about batches, rows or the split */
-  bool shuffled;
+  bool shuffled, keep; /* keep: a last batch with fewer rows */
   SRows all;
   SPart *part;
   int npart, part_cap;

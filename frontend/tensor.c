@@ -29,6 +29,9 @@ static Value reduce(Ops *o, Reduction *fn, Value x, const int *axes, int n, bool
   SType t = {.dtype = x.type.dtype}, kept = x.type;
   int64_t list[MAX_RANK];
   bool rows = false;
+  double none = fn == ir_sum ? 0 : x.type.dtype == DT_I32 ? -2147483648.0 : -INFINITY;
+  for (int i = 0; i < n; i++) x = ragged_fill(o, x, axes[i], none);
+  if (x.bad) return x;
   for (int i = 0, k = 0; i < x.type.rank; i++) {
     bool reduced = k < n && axes[k] == i;
     if (reduced) {
@@ -69,6 +72,8 @@ Value v_reduce_max(Ops *o, Value x, const int *axes, int n, bool keep) {
 
 Value v_argmax(Ops *o, Value x, int axis) {
   if (empty(o, x) || !chunk_row_by_row(o, x, axis)) return value_bad();
+  x = ragged_fill(o, x, axis, x.type.dtype == DT_I32 ? -2147483648.0 : -INFINITY);
+  if (x.bad) return x;
   SType t = {.dtype = DT_I32};
   for (int i = 0; i < x.type.rank; i++)
     if (i != axis) t.dim[t.rank++] = x.type.dim[i];
@@ -86,7 +91,9 @@ static Value regroup(Ops *o, Value x, int rank, const SDim *dim) {
 }
 
 Value v_reshape(Ops *o, Value x, int rank, const SDim *dim) {
-  return chunk_reshapes(o, x, rank, dim) ? regroup(o, x, rank, dim) : value_bad();
+  return chunk_reshapes(o, x, rank, dim) && ragged_reshapes(o, x, rank, dim)
+             ? regroup(o, x, rank, dim)
+             : value_bad();
 }
 
 Value v_expand(Ops *o, Value x, int axis) {
@@ -125,7 +132,7 @@ Value v_move_axis(Ops *o, Value x, int from, int to) {
 
 Value v_slice(Ops *o, Value x, int axis, SDim start, SDim size) {
   if (x.bad || (dim_is(start, 0) && dim_eq(size, x.type.dim[axis]))) return x;
-  if (!chunk_row_by_row(o, x, axis)) return value_bad();
+  if (!chunk_row_by_row(o, x, axis) || !ragged_row_by_row(o, x, axis)) return value_bad();
   SType t = x.type;
   t.dim[axis] = size;
   int64_t at[MAX_RANK] = {0};
@@ -136,7 +143,7 @@ Value v_slice(Ops *o, Value x, int axis, SDim start, SDim size) {
 }
 
 Value v_pad(Ops *o, Value x, int axis, SDim before, SDim after) {
-  if (x.bad || !chunk_row_by_row(o, x, axis)) return value_bad();
+  if (x.bad || !chunk_row_by_row(o, x, axis) || !ragged_row_by_row(o, x, axis)) return value_bad();
   SType t = x.type;
   t.dim[axis] = dim_add(o->arena, dim_add(o->arena, before, t.dim[axis]), after);
   int64_t at[MAX_RANK] = {0};
@@ -148,7 +155,7 @@ Value v_pad(Ops *o, Value x, int axis, SDim before, SDim after) {
 
 Value v_reverse(Ops *o, Value x, int axis) {
   int64_t a = axis;
-  if (!chunk_row_by_row(o, x, axis)) return value_bad();
+  if (!chunk_row_by_row(o, x, axis) || !ragged_row_by_row(o, x, axis)) return value_bad();
   return x.bad ? x : view(x, x.type, x.node ? ir_reverse(o->g, x.node, &a, 1) : NULL);
 }
 
@@ -157,7 +164,8 @@ Value v_concat(Ops *o, const Value *x, int n, int axis) {
   Node **in = arena_array(o->arena, Node *, n);
   bool have = true;
   for (int i = 0; i < n; i++) {
-    if (x[i].bad || !chunk_row_by_row(o, x[i], axis)) return value_bad();
+    if (x[i].bad || !chunk_row_by_row(o, x[i], axis) || !ragged_row_by_row(o, x[i], axis))
+      return value_bad();
     if (i) t.dim[axis] = dim_add(o->arena, t.dim[axis], x[i].type.dim[axis]);
     in[i] = x[i].node;
     have = have && in[i];
@@ -166,7 +174,8 @@ Value v_concat(Ops *o, const Value *x, int n, int axis) {
 }
 
 Value v_gather(Ops *o, Value x, Value index) {
-  if (x.bad || index.bad || !chunk_row_by_row(o, x, 0)) return value_bad();
+  if (x.bad || index.bad || !chunk_row_by_row(o, x, 0) || !ragged_row_by_row(o, x, 0))
+    return value_bad();
   SType t = index.type;
   t.dtype = x.type.dtype;
   for (int i = 1; i < x.type.rank; i++) t.dim[t.rank++] = x.type.dim[i];
@@ -186,6 +195,9 @@ static Value scatter(Ops *o, Scatter *fn, Value index, Value u, SDim rows) {
       over_rows = true;
     }
   if (rows.chunk) return chunk_error(o, "it combines rows of different batches");
+  for (int i = 0; i < index.type.rank; i++)
+    u = ragged_fill(o, u, i, fn == ir_scatter_add ? 0 : -INFINITY);
+  if (u.bad) return u;
   SType t = {.dtype = u.type.dtype, .rank = 1};
   t.dim[0] = rows;
   for (int i = index.type.rank; i < u.type.rank; i++) t.dim[t.rank++] = u.type.dim[i];
@@ -321,6 +333,8 @@ Value v_matmul(Ops *o, Value a, Value b) {
   if (p.chunk &&
       (!chunk_one_axis(o, a, ta.rank - 1) || !chunk_one_axis(o, b, tb.rank == 1 ? 0 : tb.rank - 2)))
     return value_bad();
+  if (p.ragged) b = ragged_fill(o, b, tb.rank == 1 ? 0 : tb.rank - 2, 0);
+  if (b.bad) return b;
   if (ta.rank == 1) a = v_expand(o, a, 0);
   if (tb.rank == 1) b = v_expand(o, b, 1);
   Value r;

@@ -70,7 +70,11 @@ Value value_int(Ops *o, int64_t x) {
 }
 
 Value value_size(Ops *o, SDim d) {
-  (void)o;
+  if (d.ragged && o->ragged) { /* as a number: how many rows there are */
+    Node *valid = NULL, *count = NULL;
+    o->ragged(o->ctx, d, &valid, &count);
+    return value_new(stype_scalar(DT_I32), count);
+  }
   return (Value){.lit = LIT_INT,
                  .num = dim_whole(d) >= 0 ? (double)dim_whole(d) : NAN,
                  .sized = true,

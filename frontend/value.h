@@ -63,6 +63,11 @@ typedef struct Ops {
   int64_t *stream;     /* next stream of random numbers */
   bool train;          /* the objective of the level that owns what is called is being lowered */
   Chunk *chunk;        /* NULL outside of metrics on a source */
+  /* The rows of the batch at hand that has this ragged size: valid, bool[size], and how many, i32;
+     both NULL while sizes are unknown. */
+  void (*ragged)(void *ctx, SDim size, Node **valid, Node **count);
+  void *ctx;
+  Span said; /* where an error about ragged rows has been reported last: one mistake gives one */
   Node *step;          /* in a setting of an optimizer: i32, the number of the step; else NULL */
 } Ops;
 
@@ -121,6 +126,13 @@ bool chunk_reshapes(Ops *o, Value x, int rank, const SDim *dim); /* each row sta
 bool chunk_finished(const Ops *o, const Node *n); /* n depends on a total over all rows */
 /* The sum or maximum over all batches of a batch's part. */
 Value chunk_total(Ops *o, Value part, bool max);
+
+/* ragged.c: where the last batch has fewer rows than the others; errors reported, at o->at. */
+/* x with the rows that there are not set to a value, along an axis if it counts them. */
+Value ragged_fill(Ops *o, Value x, int axis, double value);
+/* An operation along the axis is possible: the axis does not count such rows. */
+bool ragged_row_by_row(Ops *o, Value x, int axis);
+bool ragged_reshapes(Ops *o, Value x, int rank, const SDim *dim);
 
 /* tensor.c: axes are in 0..rank-1, ascending, without repetition. */
 Value v_sum(Ops *o, Value x, const int *axes, int n, bool keep);
