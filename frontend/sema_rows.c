@@ -165,16 +165,21 @@ static Node *current_draw(Sema *s, const SRows *r, Node **each) {
   return ir_sub(g, draws, integer(g, 1));
 }
 
+/* Place in the epoch of the first row of the level's current batch. */
+static Node *first_place(Sema *s, const SRows *r) {
+  Graph *g = s->ops.g;
+  Node *each, *now = current_draw(s, r, &each), *batch = ir_mod(g, now, each);
+  return ir_mul(g, batch, integer(g, r->batch.value));
+}
+
 /* Places in the epoch of the level's current batch; of a last one with fewer rows also some behind
    the end. */
 static Node *drawn_places(Sema *s, const SRows *r) {
   Graph *g = s->ops.g;
   int64_t size = r->batch.value;
   Type t = type_make(DT_I32, 1, &size);
-  Node *each, *now = current_draw(s, r, &each);
-  Node *first = ir_mul(g, ir_mod(g, now, each), integer(g, size));
-  Node *wide = ir_fill(g, first, t);
-  return ir_add(g, wide, ir_iota(g, t, 0));
+  Node *first = ir_fill(g, first_place(s, r), t);
+  return ir_add(g, first, ir_iota(g, t, 0));
 }
 
 static bool sizes_known(const SRows *r) {
@@ -197,9 +202,7 @@ void rows_ragged(void *ctx, SDim size, Node **valid, Node **count) {
   Graph *g = s->ops.g;
   Node *place = drawn_places(s, r), *all = integer(g, r->rows.value);
   *valid = ir_lt(g, place, ir_fill(g, all, place->type));
-  Node *each, *now = current_draw(s, r, &each);
-  Node *first = ir_mul(g, ir_mod(g, now, each), integer(g, r->batch.value));
-  Node *left = ir_sub(g, all, first);
+  Node *left = ir_sub(g, all, first_place(s, r));
   *count = ir_min(g, left, integer(g, r->batch.value));
 }
 
@@ -229,8 +232,12 @@ static Node *chunk_positions(Sema *s, const SRows *r) {
   if (size < 0 || batch <= 0) return NULL;
   Type scalar = type_scalar(DT_I32), t = type_make(DT_I32, 1, &size);
   Node *first = integer(g, c->rows.whole - size);
-  if (c->counter) first = ir_mul(g, ir_param(g, c->counter, scalar), integer(g, batch));
-  return ir_add(g, ir_fill(g, first, t), ir_iota(g, t, 0));
+  if (c->counter) {
+    Node *number = ir_param(g, c->counter, scalar);
+    first = ir_mul(g, number, integer(g, batch));
+  }
+  Node *wide = ir_fill(g, first, t);
+  return ir_add(g, wide, ir_iota(g, t, 0));
 }
 
 /* The numbers in the whole source of the rows at hand. */
