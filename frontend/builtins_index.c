@@ -140,7 +140,7 @@ static Value fn_segment_softmax(Ops *o, Call *c) {
   SDim n;
   if (!read_segments(o, c, &n)) return value_bad();
   Value x = c->arg[0], ids = c->arg[1];
-  Value top = v_gather(o, v_stop(o, v_scatter_max(o, ids, x, n)), ids);
+  Value top = v_gather(o, v_map1(o, OP_shift, v_scatter_max(o, ids, x, n)), ids);
   Value e = v_map1(o, OP_exp, v_sub(o, x, top));
   return v_div(o, e, v_gather(o, v_scatter_add(o, ids, e, n), ids));
 }

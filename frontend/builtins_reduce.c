@@ -49,10 +49,10 @@ Value v_safe_sqrt(Ops *o, Value x) {
   return v_select(o, none, zero, root);
 }
 
-/* x - stop(max x): softmax and its kin do not depend on the shift, so their derivatives are
-   exact. */
+/* x - max x with a maximum without derivatives: softmax and its kin do not depend on the shift, so
+   theirs are exact. */
 Value v_shift(Ops *o, Value x, const int *axes, int n, Value *top) {
-  *top = v_stop(o, v_reduce_max(o, x, axes, n, true));
+  *top = v_map1(o, OP_shift, v_reduce_max(o, x, axes, n, true));
   return v_sub(o, x, *top);
 }
 

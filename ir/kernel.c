@@ -303,7 +303,7 @@ bool kernel_operand(Storage *const *home, Node *n, Operand *out) {
   bool reshaped = false;
   for (;;) {
     if (n->op == OP_param || (home && home[n->id])) break;
-    if (n->op == OP_stop) {
+    if (n->op == OP_stop || n->op == OP_shift) {
       n = n->in[0];
     } else if (n->op == OP_reshape || (n->op == OP_transpose && moves_nothing(n))) {
       reshaped = true;

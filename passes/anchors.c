@@ -10,7 +10,7 @@ int64_t node_flops(const Node *n) {
   const OpInfo *info = op_info(n->op);
   if (info->flags & OPF_HEAVY) return HEAVY;
   if (info->emit == EMIT_MAP)
-    return n->op == OP_stop ? 0 : n->op == OP_div || n->op == OP_recip ? 4 : 1;
+    return n->op == OP_stop || n->op == OP_shift ? 0 : n->op == OP_div || n->op == OP_recip ? 4 : 1;
   if (n->op == OP_random || n->op == OP_shuffle) return 5 * HEAVY;
   if (n->op == OP_gather || n->op == OP_pad || n->op == OP_concat) return 1;
   return info->emit == EMIT_REDUCE || info->emit == EMIT_SCATTER ? 1 : 0;

@@ -66,7 +66,7 @@ static Node *rule_select(Graph *g, const Node *n, Node *const *in) {
   return in[0]->op == OP_const ? in[in[0]->attr.value != 0 ? 1 : 2] : NULL;
 }
 
-/* stop is a matter of differentiation alone, which is done. */
+/* stop and shift are matters of differentiation alone, which is done. */
 static Node *rule_stop(Graph *g, const Node *n, Node *const *in) { return (void)g, (void)n, in[0]; }
 
 static Node *rule_cast(Graph *g, const Node *n, Node *const *in) {
@@ -152,6 +152,7 @@ static const struct {
     {OP_pow, rule_pow},
     {OP_select, rule_select},
     {OP_stop, rule_stop},
+    {OP_shift, rule_stop},
     {OP_cast, rule_cast},
     {OP_sum, rule_sum},
     {OP_broadcast, rule_broadcast},

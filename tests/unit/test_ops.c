@@ -56,6 +56,8 @@ static const struct {
     {OP_round, 0.8125, 0, 1.0},
     {OP_stop, -1.375, 0, -1.375},
     {OP_stop, 0.8125, 0, 0.8125},
+    {OP_shift, -1.375, 0, -1.375},
+    {OP_shift, 0.8125, 0, 0.8125},
     {OP_add, 1.625, 0.75, 2.375},
     {OP_add, 0.5625, 1.9375, 2.5},
     {OP_sub, 1.625, 0.75, 0.875},
@@ -268,7 +270,9 @@ static const double *check_jvp(Arena *a, Case *c, Node *n, int k, double *t, con
 
 static void check_case(Arena *a, Case *c) {
   const char *op = op_info(c->node->op)->name;
-  if (c->node->type.dtype != DT_F64 || c->node->op == OP_solve || c->node->op == OP_stop) return;
+  if (c->node->type.dtype != DT_F64 || c->node->op == OP_solve || c->node->op == OP_stop ||
+      c->node->op == OP_shift)
+    return;
   for (int k = 0; k < c->nparam; k++) {
     if (!dtype_is_float(c->param[k]->type.dtype)) continue;
     int64_t n = type_count(c->param[k]->type);
