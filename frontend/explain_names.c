@@ -14,8 +14,9 @@ const Explanation explain_names[] = {
      "const half = rate / 2;\n"},
     {"E0102", "a name is declared twice",
      "A name means one thing in a program: there is no shadowing. Variables and lets\n"
-     "of different levels may share a name, since others read them as `level.name`;\n"
-     "nothing may have the name of a built-in function.\n",
+     "of different levels may share a name, since others read them as `level.name`,\n"
+     "and metrics and outputs may, where no run has both of the levels; nothing may\n"
+     "have the name of a built-in function.\n",
      "dim N = 3;\n"
      "const N = 2;\n",
      "dim N = 3;\n"

@@ -422,7 +422,7 @@ static void check_metrics(Sema *s, Program *p) {
   bool costly = false, best = false;
   for (int i = 0; i < p->nmetric; i++) {
     costly = costly || p->metric[i].costly;
-    best = best || (s->best && !strcmp(p->metric[i].name, s->best));
+    best = best || (s->best && !p->metric[i].output && !strcmp(p->metric[i].name, s->best));
   }
   p->run.eval_every = costly ? s->eval_every : 0;
   if (s->best && !best)

@@ -109,8 +109,9 @@ void sema_lower_level(Sema *s, SLevel *l); /* sema_lower.c: their expressions */
 Value sema_let(Sema *s, SLevel *l, SLet *let);
 SVar *level_var(SLevel *l, const char *name);
 SLet *level_let(SLevel *l, const char *name);
-void sema_choose_run(Sema *s);        /* sema_run.c: which run, and its precision */
-void sema_run(Sema *s);               /*   the rest, and what levels it reaches */
+SMetric *level_metric(SLevel *l, const char *name); /* or output; NULL: none */
+void sema_choose_run(Sema *s);                      /* sema_run.c: which run, and its precision */
+void sema_run(Sema *s);                             /*   the rest, and what levels it reaches */
 /* Whether a run reaches `reader` after one that reached `other`, which is then a constant. */
 bool sema_reads_before(const Sema *s, const SLevel *reader, const SLevel *other);
 Value sema_initial(Sema *s, SVar *v); /* sema_init.c: value of v's type, broadcast */

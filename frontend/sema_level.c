@@ -11,6 +11,12 @@ SLet *level_let(SLevel *l, const char *name) {
   return NULL;
 }
 
+SMetric *level_metric(SLevel *l, const char *name) {
+  for (int i = 0; i < l->nmetric; i++)
+    if (!strcmp(l->metric[i].item->name, name)) return &l->metric[i];
+  return NULL;
+}
+
 static void not_offered(Sema *s, Span at, const char *what, const char *help) {
   Diag *d = diag_error(s->diags, at, "E0110", "%s not offered", what);
   if (help) diag_help(s->diags, d, "%s", help);
@@ -177,8 +183,12 @@ static void read_objective(Sema *s, SLevel *l, AstItem *it) {
   l->objective_item = it;
 }
 
+/* Metrics of two levels may share a name, which then stands for that of the level that a run
+   reaches: sema_run looks for runs that reach both. */
 static void add_metric(Sema *s, SLevel *l, AstItem *it) {
-  if (!scope_declare(s, SYM_METRIC, it)) return;
+  const Symbol *old = it->name ? scope_find(s, it->name) : NULL;
+  bool elsewhere = old && old->kind == SYM_METRIC && !level_metric(l, it->name);
+  if (!elsewhere && !scope_declare(s, SYM_METRIC, it)) return;
   SMetric m = {.item = it};
   VEC_PUSH(s->arena, l->metric, l->nmetric, l->metric_cap, m);
 }

@@ -116,9 +116,15 @@ static void read_eval(Sema *s, const AstExpr *e, int64_t *every) {
 }
 
 static bool is_metric(const Sema *s, const AstExpr *e) {
-  const Symbol *y = scope_find(s, e->kind == EX_FIELD ? e->a->text : e->text);
-  if (e->kind == EX_FIELD) return y && y->kind == SYM_LEVEL && !strcmp(e->text, "loss");
-  return y && y->kind == SYM_METRIC && y->item->kind == AST_METRIC;
+  if (e->kind == EX_FIELD) {
+    const Symbol *y = scope_find(s, e->a->text);
+    return y && y->kind == SYM_LEVEL && !strcmp(e->text, "loss");
+  }
+  for (int i = 0; i < s->nlevel; i++) {
+    const SMetric *m = level_metric(s->level[i], e->text);
+    if (m && m->item->kind == AST_METRIC) return true;
+  }
+  return false;
 }
 
 typedef struct Best {
@@ -255,6 +261,25 @@ static void read_after(Sema *s, Symbol *run) {
   if (e->kind == EX_NAME) help_nearest(s, d, e->text, names, n);
 }
 
+/* Says that a level under `run` has a metric of the same name as `m` of level `n`, another one. */
+static void check_metric(Sema *s, const Symbol *run, SMetric *m, int n) {
+  for (int i = 0; i < n; i++) {
+    const SMetric *old = level_metric(s->level[i], m->item->name);
+    if (!old || m->twice || !reaches(run, s->level[i])) continue;
+    Diag *d = diag_error(s->diags, m->item->name_span, "E0102", "run `%s` has two metrics `%s`",
+                         run->name, m->item->name);
+    diag_label(s->diags, d, old->item->name_span, "a metric of that name");
+    diag_help(s->diags, d, "levels of one run need metrics of different names");
+    m->twice = true;
+  }
+}
+
+static void check_metrics(Sema *s, const Symbol *run) {
+  for (int i = 0; i < s->nlevel; i++)
+    for (int k = 0; k < s->level[i]->nmetric && reaches(run, s->level[i]); k++)
+      check_metric(s, run, &s->level[i]->metric[k], i);
+}
+
 void sema_run(Sema *s) {
   for (int i = 0; i < s->nsymbol; i++) {
     Symbol *y = s->symbol[i];
@@ -262,6 +287,7 @@ void sema_run(Sema *s) {
     y->top = top_of(s, y);
     read_after(s, y);
     read_settings(s, y);
+    check_metrics(s, y);
     if (y == s->run) s->top = y->top;
   }
   if (!s->top) return;

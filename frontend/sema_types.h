@@ -150,6 +150,7 @@ typedef struct SMetric {
   Graph *rest_graph;
   Node *rest_node;
   bool per_row;
+  bool twice; /* a run has another one of the name: an error has been said */
 } SMetric;
 
 struct SLevel {
@@ -181,7 +182,7 @@ struct SLevel {
   bool reached, drawn; /* drawn: something reads its counter of draws */
   int64_t *stream;     /* of shuffles, by SRows.number; 0: none yet */
   AstItem *fresh;      /* restart = fresh */
-  AstItem *stop_item; /* stop = condition */
+  AstItem *stop_item;  /* stop = condition */
   Graph *stop_graph;
   Node *stop;
   Graph *init, *graph;
