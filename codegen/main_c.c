@@ -173,6 +173,14 @@ static int settings(Main *m) {
   return n;
 }
 
+/* The flag of the level that would copy another level's values into s before its first step. */
+static const Storage *begin_of(const Program *p, const Storage *s) {
+  for (int i = 0; i < p->nlevel; i++)
+    for (int k = 0; p->level[i]->copy && k < p->level[i]->copy->nresult; k++)
+      if (p->level[i]->copy->dest[k] == s) return p->level[i]->begin;
+  return NULL;
+}
+
 static int arrays(Main *m) {
   Unit *u = m->u;
   int n = 0;
@@ -187,6 +195,8 @@ static int arrays(Main *m) {
     if (s->kind == ST_VAR)
       text_addf(m->out, ", true, %d, %s, %s, %s", s->loaded, box ? "MLO_BOX" : "MLO_ANY",
                 number(u, box ? s->lo : 0), number(u, box ? s->hi : 0));
+    const Storage *begin = begin_of(u->program, s);
+    if (begin) text_addf(m->out, ", true, %lld", (long long)emit_byte(begin));
     text_add(m->out, "},\n");
   }
   text_add(m->out, n ? "};\n" : "");

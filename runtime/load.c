@@ -122,6 +122,7 @@ void rt_load_apply(MloRun *run) {
     const MloArray *a = l->array[i];
     memcpy(run->arena + a->offset, l->block + l->field[i].offset,
            count(a) * rt_dtype_size(a->dtype));
+    if (a->copied) run->arena[a->begin] = 0;
   }
 }
 

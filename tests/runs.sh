@@ -39,6 +39,29 @@ sed -n 2p "$dir/more/metrics.csv" | cut -d, -f2 >"$dir/b"
 cmp "$dir/a" "$dir/b" || fail "another loss after --load"
 code 0 '1 variables loaded' "$MLOC" run "$dir/load.mlo" -v --load "$dir/five/final.npz"
 
+# A level that would begin with the values of another one begins with those of the file.
+for how in 'init = copy(w, low.w);' ''; do
+  cat >"$dir/copy$((${#how} > 0)).mlo" <<EOF
+level low { var w : f64[2] = 1; minimize norm2(w - 3); optimizer = sgd(lr = 0.5); }
+level high {
+  var w : f64[2] = 5;
+  $how
+  argmin low via dense();
+  minimize norm2(w - 4) + 0 * sum(low.w);
+  optimizer = sgd(lr = 0);
+  steps = 2;
+  metric at = w[0];
+}
+run main of high { precision = f64; }
+EOF
+done
+last_at() { tail -n 1 "$dir/$1/metrics.csv" | cut -d, -f4; }
+"$MLOC" run "$dir/copy1.mlo" -q --out "$dir/copied"
+"$MLOC" run "$dir/copy0.mlo" -q --out "$dir/plain"
+"$MLOC" run "$dir/copy1.mlo" -q --out "$dir/loaded" --load "$dir/plain/final.npz"
+[ "$(last_at copied)" = 3 ] && [ "$(last_at plain)" = 5 ] && [ "$(last_at loaded)" = 5 ] ||
+  fail "init = copy: $(last_at copied) $(last_at plain) $(last_at loaded)"
+
 # --resume auto: the file counts where there is no checkpoint.
 code 0 'step 0/5' "$dir/load" --out "$dir/again" --load "$dir/five/final.npz" --resume auto
 cmp "$dir/again/final.npz" "$dir/more/final.npz" || fail "--resume auto without a checkpoint"
