@@ -361,6 +361,31 @@ Stmt **hypergradient_statements(Program *p, Level *l, Stmt **first) {
   return end;
 }
 
+/* Gradient and next states as one function, so that what both need is computed once: nothing reads
+   the one between them but a report that stands there. */
+static Func *gradient_and_states(Program *p, const Level *l) {
+  Func *f = program_func(p, ROLE_GRADIENT, "%s.gradient_and_states", l->name);
+  Func *const part[] = {l->gradient, l->advance};
+  for (int k = 0; k < 2; k++)
+    for (int i = 0; i < part[k]->nresult; i++) {
+      Node *value;
+      ir_subst(f->graph, &part[k]->result[i], 1, NULL, NULL, 0, &value);
+      func_result(p, f, value, part[k]->dest[i], NULL);
+    }
+  return f;
+}
+
+/* The statement behind a step's gradient: its own, or the call that moves the states as well. */
+static Stmt **push_advance(Program *p, Level *l, Stmt *gradient, Stmt **end) {
+  if (!l->advance) return end;
+  if (l == p->run.top && l->nedge) return push_call(p, l->advance, end);
+  while (gradient->func != l->gradient) gradient = gradient->next;
+  const char *name = arena_printf(p->arena, "%s.gradient_and_states", l->name);
+  Func *both = program_find_func(p, name);
+  gradient->func = both ? both : gradient_and_states(p, l);
+  return end;
+}
+
 static void rewrite(Program *p, Stmt **at) {
   while (*at) {
     Stmt *s = *at;
@@ -372,8 +397,7 @@ static void rewrite(Program *p, Stmt **at) {
     Stmt *first, *gradient, **tail = push_copy(p, s->level, &first);
     Stmt **end = hypergradient_statements(p, s->level, &gradient);
     *tail = gradient;
-    tail = end;
-    if (s->level->advance) tail = push_call(p, s->level->advance, tail);
+    tail = push_advance(p, s->level, gradient, end);
     if (s->level->settings) tail = push_call(p, s->level->settings, tail);
     tail = push_call(p, s->level->update, tail);
     for (int e = 0; e < s->level->nedge; e++)
