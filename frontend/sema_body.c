@@ -103,7 +103,7 @@ bool sema_domain(Sema *s, const AstExpr *e, int64_t *lo, int64_t *hi) {
   if (!sema_size(s, e->a, &from) || !sema_size(s, e->b, &to)) return false;
   *lo = from.value;
   *hi = to.value;
-  if (s->generic && (*lo < 0 || *hi < 0)) *lo = 0, *hi = 1;
+  if (s->generic && (*lo < 0 || *hi < 0)) *lo = 0, *hi = 1, s->guessed = true;
   if (*lo >= 0 && *hi >= 0 && *hi - *lo <= MOST_ROUNDS) return true;
   bool unknown = *lo < 0 || *hi < 0;
   Diag *d = ops_error(&s->ops, e->span, unknown ? "E0224" : "E0112",

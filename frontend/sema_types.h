@@ -264,6 +264,7 @@ typedef struct Sema {
   bool csv;
   int depth, ncall; /* of expressions inside of fns inside of ...; of fns evaluated */
   int npart;        /* instances of modules */
+  bool guessed;     /* while generic: a list or `for` of unknown length was taken to have one */
   bool generic;     /* a module is checked at its definition: sizes have no value, lists have one
                        element */
   uint64_t fresh;

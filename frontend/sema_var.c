@@ -209,7 +209,7 @@ static bool list_length(Sema *s, const AstItem *it, int *n) {
     return false;
   }
   if (!sema_size(s, a->value, &size)) return false;
-  if (size.value < 0) size.value = s->generic ? 1 : size.value;
+  if (size.value < 0 && s->generic) size.value = 1, s->guessed = true;
   if (size.value > MOST_PARTS) {
     diag_error(s->diags, a->value->span, "E0112", "a list of %lld is too long",
                (long long)size.value);
@@ -455,7 +455,8 @@ static void read_copy(Sema *s, SLevel *l, AstItem *it) {
   if (!find_part(s, l, a->value, &to, &first, &n) || !find_part(s, l, b->value, &from, &source, &m))
     return;
   if (to != l) {
-    diag_error(s->diags, a->value->span, "E0335", "the first argument is a part of `%s`", l->name);
+    diag_error(s->diags, a->value->span, "E0335",
+               "the first argument of `copy` must be a part of `%s`", l->name);
     return;
   }
   if (!may_copy(s, l, b->value, from)) return;
@@ -488,6 +489,16 @@ void sema_part_settings(Sema *s, SLevel *l) {
   if (l->nvar && !free_vars)
     diag_error(s->diags, l->item->name_span, "E0324",
                "all variables of `%s` are frozen: it has nothing to minimize over", l->name);
+  bool empty = !l->nvar;
+  for (int i = 0; empty && i < l->root->nmember; i++) {
+    const SMember *m = &l->root->member[i];
+    for (int k = 0; m->kind == MEMBER_INSTANCE && k < m->n; k++)
+      empty = empty && !m->instance[k]->bad;
+    empty = empty && (m->kind != MEMBER_VAR || m->n);
+  }
+  if (empty && l->root->nmember)
+    diag_error(s->diags, l->item->name_span, "E0324",
+               "`%s` has no variables: its modules have no parameters", l->name);
 }
 
 /* ---- modules at their definition */
@@ -505,7 +516,9 @@ static void check_sizes(Sema *s, const Symbol *y) {
 }
 
 /* An instance with sizes unlike any others in a level of its own, and a call of it in training:
-   what is wrong whatever the sizes is said here, once. */
+   what is wrong whatever the sizes is said here, once. Where the length of a list or `for` had to
+   be guessed, errors may come of that: they are forgotten, and said of the instances that have
+   them. */
 void sema_check_module(Sema *s, Symbol *y) {
   if (y->progress != NOT_CHECKED) return;
   Ops ops = s->ops;
@@ -517,8 +530,10 @@ void sema_check_module(Sema *s, Symbol *y) {
   *l = (SLevel){.name = y->name, .root = root, .graph = graph_new(s->arena)};
   *root = (SInstance){.path = "", .level = l};
   *t = (SInstance){.path = "", .level = l, .module = y};
-  bool generic = s->generic;
+  bool generic = s->generic, guessed = s->guessed;
+  int ndiag = s->diags->ndiag;
   s->generic = true;
+  s->guessed = false;
   s->ops.g = l->graph;
   s->ops.call = (Span){0, 0};
   s->ops.train = true;
@@ -533,5 +548,10 @@ void sema_check_module(Sema *s, Symbol *y) {
   s->ops = ops;
   s->env = env;
   s->generic = generic;
+  if (s->guessed) {
+    s->diags->ndiag = ndiag;
+    s->diags->nerror = errors;
+  }
+  s->guessed = guessed || s->guessed;
   y->progress = s->diags->nerror == errors ? DONE : FAILED;
 }

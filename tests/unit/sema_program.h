@@ -43,6 +43,9 @@ static const char head[] =
     " batch = 7; shuffle = true; split = parts(a = 0.6, b = 0.25, by = y); }"
     "data val { file = \"val.npz\"; x : f32[M, D]; y : i32[M] in range(0, C); z : f32[M]; }"
     "fn nll(a : f32[..], b : f32[..]) -> f32 = mean(softplus(a) - a * b);"
+    "module each[I](x : f32[I]) -> f32[I] { param g : f32[I] = 1; for i in 0..I { let z[i] = x[i]; "
+    "} "
+    "return g * stack(i in 0..I: z[i]); }"
     "fn affine(x : f32[.., I], W : f32[I, O], b : f32[O]) -> f32[.., O] = x @ W + b;\n";
 static const char fit[] =
     "level fit { var w : f32[D] = zeros; optimizer = sgd(lr = 0.5); steps = 20;"

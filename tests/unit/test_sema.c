@@ -42,6 +42,7 @@ static const char *const good[] = {
     "minimize norm2(w); metric far = max(abs(w)) > 1;",
     "let c : f32 = 2; minimize c * norm2(w);",
     "let loss = norm2(w); minimize loss;",
+    "var v = each[3]; minimize norm2(v(w[0..3])) + norm2(w);",
     "minimize sum(train.x.T @ train.x @ w * w);",
     "minimize norm2(mini.x @ w - mini.z) / batch(mini);",
     "let r : f32[batch(mini)] = mini.x @ w - mini.z; minimize norm2(r) + mean(bits.z) * sum(w);",
@@ -327,8 +328,8 @@ static void test_pedantic(void **state) {
   Result r = compile(text, (SemaOptions){.pedantic = true});
   assert_non_null(r.program);
   assert_int_equal(r.diags->nerror, 0);
-  assert_int_equal(r.diags->ndiag, 5); /* scale, affine, mini, bits, cut */
-  for (int i = 0; i < 5; i++) assert_string_equal(r.diags->diag[i]->code, "W0101");
+  assert_int_equal(r.diags->ndiag, 6); /* scale, affine, mini, bits, cut, each */
+  for (int i = 0; i < 6; i++) assert_string_equal(r.diags->diag[i]->code, "W0101");
   arena_free(r.arena);
 }
 

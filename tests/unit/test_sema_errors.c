@@ -203,6 +203,14 @@ static const Wrong declarations[] = {
      "E0201@1"},
     {"fn f(x : f32[2 * I]) -> f32 = sum(x);\n", "E0101@1"},
     {"fn f(x : f32, x : f32) -> f32 = x;\n", "E0102@1"},
+    {"module m(x : f32[..]) -> f32[..] { return x; }\nlevel a { var v = m; optimizer = sgd(lr = "
+     "1);\n"
+     "minimize sum(v(1)); }\n",
+     "E0324@2"},
+    {"module m[I](x : f32[I]) -> f32[I] { for i in 0..I { let z[i] = x[i]; } return stack(i in "
+     "0..I: z[i]); }\nlevel a { var v : f32[3] = 1; var w = m[2]; optimizer = sgd(lr = 1);\n"
+     "minimize norm2(w(v)); }\n",
+     "E0218@3"},
     {"module m[I](x : f32[I]) -> f32[2 * I] {\nreturn x; }\n", "E0217@1"},
     {"module m[I](x : f32[I]) -> f32[I] {\nparam W : f32[I, J];\nreturn x; }\n", "E0101@2"},
     {"module m[I](x : f32[I]) -> f32[I] {\nparam W : f32[I];\nlet y = W @ W; }\n", "E0334@1"},
@@ -232,13 +240,27 @@ static const Wrong declarations[] = {
     {"dim N; data d { file = \"d.npz\"; z : f32[N]; batch = d.z; }\n", "E0222@1"},
     {"dim N; data d { file = \"d.npz\"; z : f32[N]; shuffle = true; }\n", "E0420@1"},
     {"dim N; data d { file = \"d.npz\"; z : f32[N]; batch = 4; shuffle = 1; }\n", "E0525@1"},
-    {"dim N; data d { file = \"d.npz\"; z : f32[N]; batch = 7; partial = keep; }\nlevel a { var v : f32 = 0; optimizer = sgd(lr = 1);\nminimize v^2 * sum(roll(d.z, 1)); }\n", "E0424@3"},
-    {"dim N; data d { file = \"d.npz\"; z : f32[N]; batch = 7; partial = keep; }\nlevel a { var v : f32 = 0; optimizer = sgd(lr = 1);\nminimize v^2 * d.z[3]; }\n", "E0424@3"},
-    {"dim N; data d { file = \"d.npz\"; z : f32[N]; batch = 7; partial = keep; }\nlevel a { var v : f32 = 0; optimizer = sgd(lr = 1);\nminimize v^2 * sum(d.z[1..]); }\n", "E0424@3"},
-    {"dim N; data d { file = \"d.npz\"; z : f32[N]; batch = 7; partial = keep; }\nlevel a { var v : f32 = 0; optimizer = sgd(lr = 1);\nminimize v^2 * sum(concat(d.z, d.z)); }\n", "E0424@3"},
-    {"dim N; data d { file = \"d.npz\"; z : f32[N]; batch = 7; partial = keep; }\nlevel a { var v : f32 = 0; optimizer = sgd(lr = 1);\nminimize v^2 * sum(reshape(d.z, -1, 1)[0]); }\n", "E0424@3"},
-    {"dim N; data d { file = \"d.npz\"; z : f32[N]; batch = 7; partial = keep; }\nlevel a { var v : f32 = 0; optimizer = sgd(lr = 1);\nminimize v^2 * sum(reverse(d.z)); }\n", "E0424@3"},
-    {"dim N; data d { file = \"d.npz\"; z : f32[N]; batch = 7; partial = keep; }\nlevel a { var v : f32 = 0; optimizer = sgd(lr = 1);\nminimize v^2; output o = d.z; }\n", "E0424@3"},
+    {"dim N; data d { file = \"d.npz\"; z : f32[N]; batch = 7; partial = keep; }\nlevel a { var v "
+     ": f32 = 0; optimizer = sgd(lr = 1);\nminimize v^2 * sum(roll(d.z, 1)); }\n",
+     "E0424@3"},
+    {"dim N; data d { file = \"d.npz\"; z : f32[N]; batch = 7; partial = keep; }\nlevel a { var v "
+     ": f32 = 0; optimizer = sgd(lr = 1);\nminimize v^2 * d.z[3]; }\n",
+     "E0424@3"},
+    {"dim N; data d { file = \"d.npz\"; z : f32[N]; batch = 7; partial = keep; }\nlevel a { var v "
+     ": f32 = 0; optimizer = sgd(lr = 1);\nminimize v^2 * sum(d.z[1..]); }\n",
+     "E0424@3"},
+    {"dim N; data d { file = \"d.npz\"; z : f32[N]; batch = 7; partial = keep; }\nlevel a { var v "
+     ": f32 = 0; optimizer = sgd(lr = 1);\nminimize v^2 * sum(concat(d.z, d.z)); }\n",
+     "E0424@3"},
+    {"dim N; data d { file = \"d.npz\"; z : f32[N]; batch = 7; partial = keep; }\nlevel a { var v "
+     ": f32 = 0; optimizer = sgd(lr = 1);\nminimize v^2 * sum(reshape(d.z, -1, 1)[0]); }\n",
+     "E0424@3"},
+    {"dim N; data d { file = \"d.npz\"; z : f32[N]; batch = 7; partial = keep; }\nlevel a { var v "
+     ": f32 = 0; optimizer = sgd(lr = 1);\nminimize v^2 * sum(reverse(d.z)); }\n",
+     "E0424@3"},
+    {"dim N; data d { file = \"d.npz\"; z : f32[N]; batch = 7; partial = keep; }\nlevel a { var v "
+     ": f32 = 0; optimizer = sgd(lr = 1);\nminimize v^2; output o = d.z; }\n",
+     "E0424@3"},
     {"dim N; data d { file = \"d.npz\"; z : f32[N]; batch = 4; partial = no; }\n", "E0525@1"},
     {"dim N, C = 3; data d { file = \"d.npz\"; z : f32[N]; batch = 4;\nrows = C; }\n", "E0421@2"},
     {"dim N; data d { file = \"d.npz\"; z : f32[N]; batch = 4;\nrows = K; }\n", "E0101@2"},
