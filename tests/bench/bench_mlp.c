@@ -35,7 +35,7 @@ static void run_by_hand(void *ctx) {
 
 static void run_products(void *ctx) {
   Race *r = ctx;
-  for (int i = 0; i < r->steps; i++) (r->cg ? mlp_cg_products : mlp_sama_products)(r->by_hand);
+  for (int i = 0; i <= r->steps; i++) (r->cg ? mlp_cg_products : mlp_sama_products)(r->by_hand);
 }
 
 static MlpData data(unsigned char *arena, const char *source) {
@@ -132,11 +132,11 @@ static int race(MloRun *run, unsigned char *arena) {
                    {.name = "generated", .run = run_generated},
                    {.name = "initial values", .run = run_init}};
   bench_interleaved(c, 4, &r);
-  double each = (double)steps * 1e-3, flops = r.cg ? 1.38e9 : 0.314e9;
+  double each = (double)(steps + 1) * 1e-3, flops = r.cg ? 1.38e9 : 0.314e9;
   double generated = c[2].seconds - c[3].seconds; /* the other draws none */
   printf("| %s | %.2f | %.2f | %.2f | %.2f | %.0f | network %.0e, weights %.0e |\n",
          r.cg ? "CG(10)" : "SAMA", c[1].seconds / each, c[0].seconds / each, generated / each,
-         generated / c[0].seconds, flops * steps / c[0].seconds * 1e-9, apart, u);
+         generated / c[0].seconds, flops * (steps + 1) / c[0].seconds * 1e-9, apart, u);
   return same ? 0 : 1;
 }
 
