@@ -145,7 +145,7 @@ int main(int argc, char **argv) {
       one[i] = prepare(seed, variant, &text);
       hoisted += one[i].hoisted > 0;
     }
-    Native *native = native_load(text.s);
+    Native *native = native_load(text.s, "-O2");
     for (int i = 0; i < n; i++) wrong += check(&one[i], native);
     native_free(native);
     for (int i = 0; i < n; i++) {

@@ -18,7 +18,7 @@ static void die(const char *what, const char *path) {
   abort();
 }
 
-Native *native_load(const char *text) {
+Native *native_load(const char *text, const char *level) {
   char dir[] = "/tmp/mloc-native-XXXXXX", command[1024], path[64];
   const char *cc = getenv("CC"), *root = getenv("MLOC_SOURCE_DIR");
   if (!mkdtemp(dir)) die("no temporary directory", dir);
@@ -26,10 +26,10 @@ Native *native_load(const char *text) {
   FILE *f = fopen(path, "w");
   if (!f || fputs(text, f) < 0 || fclose(f)) die("cannot write", path);
   snprintf(command, sizeof command,
-           "%s -std=gnu11 -O2 -fopenmp -fno-math-errno -fno-trapping-math -march=native -Wall "
+           "%s -std=gnu11 %s -fopenmp -fno-math-errno -fno-trapping-math -march=native -Wall "
            "-Wextra -Werror "
            "-fPIC -shared -I%s -o %s/a.so %s/a.c",
-           cc && *cc ? cc : "cc", root ? root : ".", dir, dir);
+           cc && *cc ? cc : "cc", level, root ? root : ".", dir, dir);
   if (system(command) != 0) die("generated text does not compile", path);
   Native *n = calloc(1, sizeof *n);
   snprintf(path, sizeof path, "%s/a.so", dir);

@@ -7,9 +7,9 @@
    from the test's executable. */
 typedef struct Native Native;
 
-/* Compiles the text with $CC (cc) and warnings as errors, optimized as executables are; fails the
-   process with the compiler's messages. */
-Native *native_load(const char *text);
+/* Compiles the text with $CC (cc) and warnings as errors; fails the process with the compiler's
+   messages. Level "-O2" optimizes as executables are. */
+Native *native_load(const char *text, const char *level);
 void native_free(Native *n);
 /* Address of a symbol; NULL if absent. */
 void *native_find(const Native *n, const char *name);

@@ -151,8 +151,8 @@ def numbers(spec, fn):
 
 
 if __name__ == "__main__":
-    print("/* Written by layer_values.py: variables, expression, number of elements, value, gradient, Hessian product. */")
+    print("/* Written by layer_values.py: variables, expression, number of elements, value, gradient, Hessian product, states. */")
     print("/* clang-format off */")
     for spec, text, fn in CASES:
-        print('{"%s", "%s", %d, %.17g, %.17g, %.17g},' % ((spec, text) + numbers(spec, fn)))
+        print('{"%s", "%s", %d, %.17g, %.17g, %.17g, 0},' % ((spec, text) + numbers(spec, fn)))
     print("/* clang-format on */")

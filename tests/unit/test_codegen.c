@@ -143,7 +143,7 @@ static void run(const Suite *s, const Native *native, int number) {
 static void run_all(Suite *s) {
   for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
     assert_non_null(*(void *const volatile *)&needed[i]);
-  Native *native = native_load(s->text.s);
+  Native *native = native_load(s->text.s, "-O2");
   for (int i = 0; i < s->n; i++) run(s, native, i);
   native_free(native);
   arena_free(s->arena);

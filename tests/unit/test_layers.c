@@ -11,260 +11,22 @@
 #include <math.h>
 #include <string.h>
 
-#include <stdlib.h>
-
-#include "codegen/codegen.h"
-#include "codegen/text.h"
-#include "frontend/sema.h"
-#include "ir/derive.h"
 #include "ir/eval.h"
-#include "ir/kernel.h"
-#include "passes/passes.h"
-#include "runtime/mlo.h"
-#include "tests/support/build.h"
-#include "tests/support/native.h"
+#include "tests/support/values.h"
 
-/* What generated code calls has to be in this executable. */
-typedef void (*Symbol)(void);
-static const volatile Symbol needed[] = {(Symbol)mlo_gemm_f32, (Symbol)mlo_gemm_f64};
-
-static const struct {
-  const char *vars, *text;
-  int count;
-  double value, gradient, product;
-} cases[] = {
+static const ValueCase cases[] = {
 #include "layer_values.h"
 };
-enum { NCASE = sizeof cases / sizeof *cases, MAX_VARS = 4, MAX_ELEMENTS = 512 };
-
-/* "A : 7, 2; B : 3" to declarations of variables; `goal` is the objective. */
-static const char *program_text(Arena *a, const char *vars, const char *goal, const char *metric) {
-  const char *s = "level fit { optimizer = sgd(lr = 1);\n";
-  while (*vars) {
-    int name = (int)strcspn(vars, " "), n = (int)strcspn(vars, ";");
-    s = arena_printf(a, "%svar %.*s : f32[%.*s] = 0;\n", s, name, vars, n - name - 3,
-                     vars + name + 3);
-    vars += n + strspn(vars + n, "; ");
-  }
-  return arena_printf(a, "%sminimize %s;\n%s}\nrun main of fit {}\n", s, goal, metric);
-}
-
-static const char *weighed(Arena *a, const char *expr, int count) {
-  return arena_printf(a, "dot(reshape(%s, -1), cos(1 + iota(%d)))", expr, count);
-}
-
-static Program *compile(Arena *a, const char *text, Diags **d) {
-  SemaOptions o = {.any_precision = true, .precision = DT_F64};
-  *d = diags_new(a, "case.mlo", text);
-  Ast *ast = ast_parse(a, *d, text, strlen(text));
-  return (*d)->nerror ? NULL : sema_program(a, *d, ast, &o);
-}
-
-static Program *must_compile(Arena *a, const char *text) {
-  Diags *d;
-  Program *p = compile(a, text, &d);
-  if (!p) diags_print(d, stderr, false);
-  assert_non_null(p);
-  return p;
-}
-
-typedef struct Context {
-  const Program *p;
-  double x[MAX_ELEMENTS], dir[MAX_ELEMENTS], seed, step;
-} Context;
-
-static const double *read_param(void *ctx, const Node *param) {
-  const Context *c = ctx;
-  if (!strcmp(param->attr.sym, "seed")) return &c->seed;
-  if (!strcmp(param->attr.sym, "fit.draws")) return &c->step;
-  bool tangent = !strncmp(param->attr.sym, "t.", 2); /* "t.fit.A" */
-  const Storage *s = program_find(c->p, param->attr.sym + (tangent ? 2 : 0));
-  return tangent ? &c->dir[s->base_offset] : &c->x[s->base_offset];
-}
-
-static void start(const Program *p, Context *c) {
-  const Level *l = p->level[0];
-  int n = 0;
-  *c = (Context){.p = p};
-  for (int v = 0; v < l->nvar; v++)
-    for (int64_t i = 0; i < type_count(l->var[v]->type); i++, n++) {
-      assert_true(n < MAX_ELEMENTS && n == l->var[v]->base_offset + i);
-      c->x[n] = 1.1 * sin(1.7 * (double)i + v + 1);
-      c->dir[n] = cos(3.1 * n + 0.5);
-    }
-}
-
-static double value_of(Context *c, Graph *g, Node *f) {
-  Arena *a = arena_new();
-  const double *out;
-  ir_eval(a, g, &f, 1, read_param, c, &out);
-  double r = *out;
-  arena_free(a);
-  return r;
-}
-
-/* One node a variable, weighed by cos(0.7 i + 0.2) over all their elements. */
-static double weighed_sum(Context *c, Graph *g, Node *const *node) {
-  Arena *a = arena_new();
-  const Level *l = c->p->level[0];
-  double sum = 0;
-  for (int v = 0; v < l->nvar; v++) {
-    const double *out;
-    if (!node[v]) continue;
-    ir_eval(a, g, &node[v], 1, read_param, c, &out);
-    for (int64_t i = 0; i < type_count(l->var[v]->type); i++)
-      sum += cos(0.7 * (double)(l->var[v]->base_offset + i) + 0.2) * out[i];
-  }
-  arena_free(a);
-  return sum;
-}
-
-static void derive(Arena *a, const Level *l, Node **grad, Node **product) {
-  Graph *g = l->objective->graph;
-  Node *wrt[MAX_VARS], *tangent[MAX_VARS];
-  for (int v = 0; v < l->nvar; v++) {
-    wrt[v] = storage_read(g, l->var[v]);
-    tangent[v] = ir_param(g, arena_printf(a, "t.%s", l->var[v]->name), l->var[v]->type);
-    product[v] = NULL;
-  }
-  ir_grad(g, l->objective->result[0], wrt, l->nvar, grad);
-  for (int v = 0; v < l->nvar; v++)
-    if (grad[v]) ir_jvp(g, &grad[v], 1, wrt, tangent, l->nvar, &product[v]);
-}
-
-static bool near(int i, const char *what, double got, double want) {
-  if (fabs(got - want) <= 1e-11 * (1 + fabs(want))) return true;
-  fprintf(stderr, "%s: %s is %.15g, not %.15g\n", cases[i].text, what, got, want);
-  return false;
-}
+enum { NCASE = sizeof cases / sizeof *cases };
 
 static void values_and_derivatives(void **state) {
   (void)state;
-  int failed = 0;
-  for (int i = 0; i < NCASE; i++) {
-    Arena *a = arena_new();
-    const char *goal = weighed(a, cases[i].text, cases[i].count);
-    Program *p = must_compile(a, program_text(a, cases[i].vars, goal, ""));
-    const Level *l = p->level[0];
-    Graph *g = l->objective->graph;
-    Node *grad[MAX_VARS], *product[MAX_VARS];
-    Context c;
-    start(p, &c);
-    derive(a, l, grad, product);
-    bool ok = near(i, "value", value_of(&c, g, l->objective->result[0]), cases[i].value);
-    ok = near(i, "gradient", weighed_sum(&c, g, grad), cases[i].gradient) && ok;
-    ok = near(i, "Hessian product", weighed_sum(&c, g, product), cases[i].product) && ok;
-    failed += !ok;
-    arena_free(a);
-  }
-  assert_int_equal(failed, 0);
-}
-
-/* ---- the same by generated code */
-
-enum { UNFUSED, FUSED, MODES }; /* the fused ones with threads everywhere */
-
-typedef struct Compiled { /* value, gradients and products of a case as results of one function */
-  Build b;
-  Program *source;
-  Node *node[1 + 2 * MAX_VARS];
-  int n;
-} Compiled;
-
-static Program *source_of(Arena *a, int i, Compiled *c) {
-  const char *goal = weighed(a, cases[i].text, cases[i].count);
-  Program *p = must_compile(a, program_text(a, cases[i].vars, goal, ""));
-  const Level *l = p->level[0];
-  Node *grad[MAX_VARS], *product[MAX_VARS];
-  derive(a, l, grad, product);
-  c->node[c->n++] = l->objective->result[0];
-  for (int v = 0; v < l->nvar; v++) {
-    if (grad[v]) c->node[c->n++] = grad[v];
-    if (product[v]) c->node[c->n++] = product[v];
-  }
-  return p;
-}
-
-static Compiled compile_case(Arena *a, int i, int mode, Text *text) {
-  Compiled c = {.b = build_new("case"), .n = 0};
-  c.source = source_of(a, i, &c);
-  Program *p = c.b.p;
-  Func *f = program_func(p, ROLE_CHECK, "f");
-  const Graph *g = c.source->level[0]->objective->graph;
-  Node *out[1 + 2 * MAX_VARS];
-  for (int k = 0; k < g->nnode; k++) {
-    const Node *n = g->node[k];
-    if (n->op == OP_param) program_storage(p, ST_DATA, n->type, "%s", n->attr.sym);
-  }
-  ir_subst(f->graph, c.node, c.n, NULL, NULL, 0, out);
-  for (int k = 0; k < c.n; k++)
-    func_result(p, f, out[k], program_storage(p, ST_OUTPUT, out[k]->type, "out%d", k), NULL);
-  p->schedule = stmt_new(p, STMT_CALL);
-  p->schedule->func = f;
-  assert_true(pass_kernels(p));
-  if (mode != UNFUSED) assert_true(pass_fuse(p));
-  for (int k = 0; mode == FUSED && k < f->nkernel; k++) {
-    Kernel *x = f->kernel[k];
-    bool free = x->order == ORDER_ROWS || kernel_keeps_first(x);
-    x->parallel = x->parallel || (x->kind == KERNEL_LOOP && free) || x->kind == KERNEL_GEMM;
-    if (!x->chunk) x->chunk = 3;
-  }
-  assert_true(pass_plan_memory(p));
-  if (mode != UNFUSED) assert_true(pass_reuse(p));
-  p->facts |= F_FUSED | F_PLANNED;
-  const char *wrong = kernel_verify(p);
-  if (wrong) fail_msg("%s: %s", cases[i].text, wrong);
-  CgOptions o = {.library = arena_printf(a, "c%d_%d_", i, mode)};
-  text_add(text, cg_c(p, &o));
-  return c;
-}
-
-static void run_case(Arena *a, const Compiled *c, const Native *native, int i, int mode) {
-  Program *p = c->b.p;
-  Context ctx;
-  start(c->source, &ctx);
-  int (*schedule)(MloRun *, unsigned char *);
-  *(void **)&schedule = native_find(native, arena_printf(a, "c%d_%d_schedule", i, mode));
-  assert_non_null(*(void **)&schedule);
-  unsigned char *arena = native_arena(p);
-  for (int k = 0; k < p->nstorage; k++) {
-    Node named = {.attr.sym = p->storage[k]->name};
-    if (p->storage[k]->kind == ST_DATA)
-      native_write(arena, p->storage[k], read_param(&ctx, &named));
-  }
-  schedule(NULL, arena);
-  for (int k = 0; k < c->n; k++) {
-    const double *want;
-    int64_t n = type_count(c->node[k]->type);
-    double *got = arena_array(a, double, (int)n), scale = 1;
-    native_read(arena, program_find(p, arena_printf(a, "out%d", k)), got);
-    ir_eval(a, c->source->level[0]->objective->graph, &c->node[k], 1, read_param, &ctx, &want);
-    for (int64_t j = 0; j < n; j++) scale = fmax(scale, fabs(want[j]));
-    for (int64_t j = 0; j < n; j++)
-      if (!(fabs(got[j] - want[j]) <= 1e-12 * scale))
-        fail_msg("%s, mode %d, result %d, element %d: %.17g, not %.17g", cases[i].text, mode, k,
-                 (int)j, got[j], want[j]);
-  }
-  free(arena);
+  values_check(cases, NCASE);
 }
 
 static void generated_code(void **state) {
   (void)state;
-  for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
-    assert_non_null(*(void *const volatile *)&needed[i]);
-  for (int mode = 0; mode < MODES; mode++) {
-    Arena *a = arena_new();
-    Text text = {.arena = a};
-    Compiled *c = arena_array(a, Compiled, NCASE);
-    for (int i = 0; i < NCASE; i++) c[i] = compile_case(a, i, mode, &text);
-    Native *native = native_load(text.s);
-    for (int i = 0; i < NCASE; i++) {
-      run_case(a, &c[i], native, i, mode);
-      build_free(&c[i].b);
-    }
-    native_free(native);
-    arena_free(a);
-  }
+  values_check_generated(cases, NCASE);
 }
 
 /* ---- what no table shows */
@@ -275,22 +37,23 @@ static void dropout_draws(void **state) {
   (void)state;
   Arena *a = arena_new();
   const char *metrics = "metric all = sum(dropout(A, 0.25)); metric whole = sum(A);\n";
-  Program *p = must_compile(a, program_text(a, "A : 20, 20", "sum(dropout(A, 0.25)^2)", metrics));
+  Program *p =
+      values_must_compile(a, values_text(a, "A : 20, 20", "sum(dropout(A, 0.25)^2)", metrics));
   const Level *l = p->level[0];
   Graph *g = l->objective->graph;
-  Node *grad[MAX_VARS], *product[MAX_VARS];
-  Context c;
-  start(p, &c);
+  Node *grad[VALUES_VARS], *product[VALUES_VARS];
+  ValuePoint c;
+  values_start(p, &c);
   for (int i = 0; i < 400; i++) c.x[i] = 3, c.dir[i] = 1;
-  derive(a, l, grad, product);
-  double kept = value_of(&c, g, l->objective->result[0]) / 16; /* (3 / 0.75)^2 an element */
+  values_derive(a, l, grad, product);
+  double kept = values_of(&c, g, l->objective->result[0]) / 16; /* (3 / 0.75)^2 an element */
   assert_true(kept == floor(kept) && kept > 260 && kept < 340);
   c.step = 1;
-  assert_true(value_of(&c, g, l->objective->result[0]) != kept * 16);
+  assert_true(values_of(&c, g, l->objective->result[0]) != kept * 16);
   c.step = 0;
   const double *d, *h, *f;
-  ir_eval(a, g, &grad[0], 1, read_param, &c, &d);
-  ir_eval(a, g, &product[0], 1, read_param, &c, &h);
+  ir_eval(a, g, &grad[0], 1, values_read, &c, &d);
+  ir_eval(a, g, &product[0], 1, values_read, &c, &h);
   int left = 0, seen = 0;
   for (int i = 0; i < 400; i++) {
     assert_true(d[i] == 0 || fabs(d[i] - 2 * 3 / 0.5625) < 1e-12);
@@ -301,16 +64,16 @@ static void dropout_draws(void **state) {
   for (int m = 0; m < p->nmetric; m++) {
     const Func *metric = p->metric[m].func;
     if (!metric || metric->role != ROLE_METRIC) continue; /* the loss */
-    ir_eval(a, metric->graph, &metric->result[0], 1, read_param, &c, &f);
+    ir_eval(a, metric->graph, &metric->result[0], 1, values_read, &c, &f);
     assert_true(fabs(*f - 1200) < 1e-9);
     seen++;
   }
   assert_int_equal(seen, 2);
-  p = must_compile(a, program_text(a, "A : 20", "sum(dropout(A, 0))", ""));
-  start(p, &c);
+  p = values_must_compile(a, values_text(a, "A : 20", "sum(dropout(A, 0))", ""));
+  values_start(p, &c);
   double sum = 0;
   for (int i = 0; i < 20; i++) sum += c.x[i];
-  assert_true(fabs(value_of(&c, p->level[0]->objective->graph, p->level[0]->objective->result[0]) -
+  assert_true(fabs(values_of(&c, p->level[0]->objective->graph, p->level[0]->objective->result[0]) -
                    sum) < 1e-12);
   arena_free(a);
 }
@@ -319,11 +82,11 @@ static void dropout_draws(void **state) {
 static void straight_through_is_exact(void **state) {
   (void)state;
   Arena *a = arena_new();
-  Program *p = must_compile(
-      a, program_text(a, "A : 40; B : 40", "sum(abs(straight_through(B, exp(9 * A)) - B))", ""));
-  Context c;
-  start(p, &c);
-  assert_true(value_of(&c, p->level[0]->objective->graph, p->level[0]->objective->result[0]) == 0);
+  Program *p = values_must_compile(
+      a, values_text(a, "A : 40; B : 40", "sum(abs(straight_through(B, exp(9 * A)) - B))", ""));
+  ValuePoint c;
+  values_start(p, &c);
+  assert_true(values_of(&c, p->level[0]->objective->graph, p->level[0]->objective->result[0]) == 0);
   arena_free(a);
 }
 
@@ -340,16 +103,16 @@ static void hostile_points(void **state) {
   for (size_t i = 0; i < sizeof goals / sizeof *goals; i++)
     for (int point = 0; point < 2; point++) {
       Arena *a = arena_new();
-      Program *p = must_compile(a, program_text(a, "A : 4, 4; B : 4, 4", goals[i], ""));
+      Program *p = values_must_compile(a, values_text(a, "A : 4, 4; B : 4, 4", goals[i], ""));
       Graph *g = p->level[0]->objective->graph;
-      Node *grad[MAX_VARS], *product[MAX_VARS];
-      Context c;
-      start(p, &c);
+      Node *grad[VALUES_VARS], *product[VALUES_VARS];
+      ValuePoint c;
+      values_start(p, &c);
       for (int k = 0; k < 32; k++) c.x[k] = point ? (k % 3 ? 100 : -100) : 0;
-      derive(a, p->level[0], grad, product);
-      assert_true(isfinite(value_of(&c, g, p->level[0]->objective->result[0])));
-      assert_true(isfinite(weighed_sum(&c, g, grad)));
-      assert_true(isfinite(weighed_sum(&c, g, product)));
+      values_derive(a, p->level[0], grad, product);
+      assert_true(isfinite(values_of(&c, g, p->level[0]->objective->result[0])));
+      assert_true(isfinite(values_weighed(&c, g, grad)));
+      assert_true(isfinite(values_weighed(&c, g, product)));
       arena_free(a);
     }
 }
@@ -363,11 +126,11 @@ static void nan_comes_through(void **state) {
       "sum(straight_through(1, X))"};
   for (size_t i = 0; i < sizeof goals / sizeof *goals; i++) {
     Arena *a = arena_new();
-    Program *p = must_compile(a, program_text(a, "X : 2, 2, 2, 2", goals[i], ""));
-    Context c;
-    start(p, &c);
+    Program *p = values_must_compile(a, values_text(a, "X : 2, 2, 2, 2", goals[i], ""));
+    ValuePoint c;
+    values_start(p, &c);
     for (int k = 0; k < 16; k++) c.x[k] = NAN;
-    if (!isnan(value_of(&c, p->level[0]->objective->graph, p->level[0]->objective->result[0])))
+    if (!isnan(values_of(&c, p->level[0]->objective->graph, p->level[0]->objective->result[0])))
       fail_msg("%s hides NaN", goals[i]);
     arena_free(a);
   }
@@ -394,8 +157,8 @@ static void symbolic_sizes(void **state) {
   for (size_t i = 0; i < sizeof fns / sizeof *fns; i++) {
     Arena *a = arena_new();
     Diags *d;
-    const char *rest = program_text(a, "A : 2", "sum(A)", "");
-    compile(a, arena_printf(a, "%s\n%s", fns[i], rest), &d);
+    const char *rest = values_text(a, "A : 2", "sum(A)", "");
+    values_compile(a, arena_printf(a, "%s\n%s", fns[i], rest), &d);
     if (d->nerror) {
       diags_print(d, stderr, false);
       fail_msg("%s", fns[i]);
@@ -445,7 +208,7 @@ static void errors(void **state) {
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
     Arena *a = arena_new();
     Diags *d;
-    Program *p = compile(a, program_text(a, wrong[i].vars, wrong[i].goal, ""), &d);
+    Program *p = values_compile(a, values_text(a, wrong[i].vars, wrong[i].goal, ""), &d);
     if (p || d->nerror != 1 || strcmp(d->diag[0]->code, wrong[i].code)) {
       diags_print(d, stderr, false);
       fail_msg("%s is not one error %s", wrong[i].goal, wrong[i].code);
