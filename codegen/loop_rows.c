@@ -127,19 +127,33 @@ static bool only_stored(const Emit *e, int store) {
   return !c.found;
 }
 
-/* A later stage's store whose destination can hold the anchor's row until then, contiguous and
-   touched by nothing else; -1: none. What the last stage writes is then in the cache already. */
+typedef struct LastRead {
+  const Node *node;
+  int stage;
+} LastRead;
+
+static void note_last_read(void *ctx, Node *n, const Index *at, int stage) {
+  LastRead *l = ctx;
+  (void)at;
+  if (n == l->node && stage > l->stage) l->stage = stage;
+}
+
+/* A later stage's store whose destination can hold the anchor's row until nothing reads it anymore
+   but that stage, contiguous and touched by nothing else; -1: none. What the last stage writes is
+   then in the cache already. */
 static int find_lender(const Rows *r, const Anchor *a) {
   const Kernel *k = r->e->kernel;
+  LastRead last = {.node = a->node, .stage = a->stage + 1};
   bool reduced = false;
   for (int x = 0; x < k->rank; x++) {
     if (k->dim[x] == 1) continue;
     if (reduced && !k->reduced[x]) return -1;
     reduced = k->reduced[x];
   }
+  kernel_reads(r->e->func, k, note_last_read, &last);
   for (int i = 0; i < k->nstore; i++) {
     const Store *s = &k->store[i];
-    if (r->lent[i] || s->row || r->store_stage[i] <= a->stage) continue;
+    if (r->lent[i] || s->row || r->store_stage[i] < last.stage) continue;
     if (s->dest->type.dtype == a->node->type.dtype && only_stored(r->e, i)) return i;
   }
   return -1;

@@ -64,6 +64,11 @@ def batchnorm(x, scale, shift):
     return (x - x.mean(0)) / jnp.sqrt(x.var(0) + 1e-5) * scale + shift
 
 
+def layernorm(x):
+    c = x - x.mean(-1, keepdims=True)
+    return c / jnp.sqrt((c ** 2).mean(-1, keepdims=True) + 1e-5)
+
+
 IDS = np.array([2, 0, 3, 2, 1, 2])
 LOWER = np.tril(np.ones((4, 4), bool))
 CASES = [
@@ -127,6 +132,8 @@ CASES = [
     ("X : 3, 2, 2, 2; S : 2; B : 2",
      "tanh((X - mean(X, 0, 1, 2)) / sqrt(variance(X, 0, 1, 2) + 1e-5) * S + B)",
      lambda X, S, B: jnp.tanh(batchnorm(X.reshape(-1, 2), S, B))),
+    # its Hessian product is one kernel of five stages, whose first stage's rows are read up to the fourth
+    ("X : 2, 3", "layernorm(X)^2", lambda X: layernorm(X) ** 2),
     ("W : 4, 3", "tanh(W[(5 * iota(6) * iota(6) + 2) mod 4])^2",
      lambda W: jnp.tanh(W[(5 * np.arange(6) ** 2 + 2) % 4]) ** 2),
     ("W : 5, 3; V : 3, 2", "(W[iota(7) * iota(7) mod 5] @ V)^2", lambda W, V: (W[np.arange(7) ** 2 % 5] @ V) ** 2),
