@@ -1,6 +1,7 @@
 /* Expressions: one walk types and lowers. Every name, operator and call becomes a value with a
    symbolic type and, where all sizes are known, a node of the graph at hand. A value that an
    error has been reported about is silent from then on. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,13 @@ static void bake(Sema *s, Symbol *y) {
   y->baked = true;
   s->rebake = true;
   VEC_PUSH(s->arena, s->baked, s->nbaked, s->baked_cap, y->name);
+}
+
+/* 1 / 11 */
+static bool made_of_numbers(const AstExpr *e) {
+  if (e->kind == EX_UNARY) return e->op == AST_NEG && made_of_numbers(e->a);
+  if (e->kind == EX_BINARY) return made_of_numbers(e->a) && made_of_numbers(e->b);
+  return e->kind == EX_INT || e->kind == EX_FLOAT;
 }
 
 /* A const made of others is an abbreviation. */
@@ -75,8 +83,14 @@ Value sema_const(Sema *s, Symbol *y) {
   bool negative = e->kind == EX_UNARY && e->op == AST_NEG;
   if (negative) e = e->a;
   const char *set = sema_set_value(s, y->name);
-  if (!set && e->kind != EX_INT && e->kind != EX_FLOAT) return const_expression(s, y);
-  if (!const_number(s, y, set, e, negative)) return value_bad();
+  if (!set && e->kind != EX_INT && e->kind != EX_FLOAT) {
+    Value v = const_expression(s, y);
+    if (!made_of_numbers(e) || v.bad || !v.lit || !(fabs(v.num) <= INT32_MAX)) return v;
+    y->number = v.num;
+    y->integral = v.lit == LIT_INT;
+  } else if (!const_number(s, y, set, e, negative)) {
+    return value_bad();
+  }
   if (s->env.bake) bake(s, y);
   if (y->baked)
     return y->integral ? value_int(&s->ops, (int64_t)y->number) : value_float(&s->ops, y->number);
