@@ -26,7 +26,7 @@ typedef struct Agreement {
 #define NOTHING 1e-10
 
 /* Samples of the variable [at, at + size): cosine = <g, d> / (|g| |d|), error = |g - d| / |d|. Two
- * zeros agree. */
+ * zeros agree; what is not a number agrees with nothing. */
 static Agreement compare(const CheckLevel *l, const double *g, int64_t at, int64_t size) {
   double gd = 0, gg = 0, dd = 0, ee = 0;
   Agreement a = {1, 0, 0};
@@ -39,23 +39,23 @@ static Agreement compare(const CheckLevel *l, const double *g, int64_t at, int64
     ee += (x - d) * (x - d);
     a.n++;
   }
-  if (sqrt(gg) > NOTHING || sqrt(dd) > NOTHING) {
+  if (!(sqrt(gg) <= NOTHING && sqrt(dd) <= NOTHING)) {
     a.cosine = gd / sqrt(gg * dd);
     a.error = sqrt(ee / (dd > 0 ? dd : gg));
   }
   return a;
 }
 
+/* JSON knows no NaN: null says that a number is none. */
+static json_t *number(double x) { return isfinite(x) ? json_real(x) : json_null(); }
+
 static json_t *samples_json(const CheckLevel *l, const double *g, int64_t at, int64_t size) {
   json_t *list = json_array();
   for (int i = 0; i < l->nfd; i++)
     if (l->index[i] >= at && l->index[i] < at + size)
-      json_array_append_new(list, json_real(g ? g[l->index[i]] : l->fd[i]));
+      json_array_append_new(list, number(g ? g[l->index[i]] : l->fd[i]));
   return list;
 }
-
-/* JSON knows no NaN: null says that a number is none. */
-static json_t *number(double x) { return isfinite(x) ? json_real(x) : json_null(); }
 
 static json_t *all_json(const double *g, int64_t at, int64_t size) {
   json_t *list = json_array();
@@ -113,13 +113,21 @@ static void print_methods(const Level *l, FILE *out) {
     fprintf(out, "%s%s via %s", e ? ", " : "", l->edge[e].lower->name, l->edge[e].method->name);
 }
 
+/* Without the sign of a NaN, which differs between processors. */
+static double plain(double x) { return isnan(x) ? fabs(x) : x; }
+
+static void print_agreement(const char *name, Agreement a, FILE *out) {
+  fprintf(out, "      %-8s cosine %.12f   relative error %.2e\n", name, plain(a.cosine),
+          plain(a.error));
+}
+
 static void print_values(const CheckLevel *l, int64_t at, int64_t size, FILE *out) {
   int shown = 0, all = 0;
   for (int i = 0; i < l->nfd; i++) {
     if (l->index[i] < at || l->index[i] >= at + size) continue;
     if (all++ >= SHOWN) continue;
     fprintf(out, "      [%lld] %21.13e %21.13e %21.13e\n", (long long)(l->index[i] - at),
-            l->method[l->index[i]], l->dense[l->index[i]], l->fd[i]);
+            plain(l->method[l->index[i]]), plain(l->dense[l->index[i]]), plain(l->fd[i]));
     shown++;
   }
   if (all > shown)
@@ -141,8 +149,8 @@ static void print_level(const CheckLevel *l, FILE *out) {
     int64_t size = type_count(v->type);
     Agreement m = compare(l, l->method, at, size), d = compare(l, l->dense, at, size);
     fprintf(out, "  %s, against central differences of the solved program:\n", v->name);
-    fprintf(out, "      %-8s cosine %.12f   relative error %.2e\n", "methods", m.cosine, m.error);
-    fprintf(out, "      %-8s cosine %.12f   relative error %.2e\n", "dense", d.cosine, d.error);
+    print_agreement("methods", m, out);
+    print_agreement("dense", d, out);
     fprintf(out, "      %-4s%21s %21s %21s\n", "", "methods", "dense", "differences");
     print_values(l, at, size, out);
     at += size;
