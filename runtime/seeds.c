@@ -6,6 +6,7 @@
 #include "runtime/run.h"
 
 #include "runtime/npy.h"
+#include "runtime/split.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -46,7 +47,7 @@ static size_t field_bytes(const MloField *f) {
   return n;
 }
 
-/* Zeroes all of the arena but the data. */
+/* Zeroes all of the arena but the data's fields. */
 static bool clear(MloRun *run, RtErr *e) {
   const MloProgram *p = run->program;
   size_t n = 0, at = 0;
@@ -88,6 +89,8 @@ static bool reset(MloRun *run, RtErr *e) {
   run->err = (RtErr){0};
   run->checkpoint_failed = run->checkpoint_adopted = false;
   if (!clear(run, e)) return false;
+  for (int i = 0; i < run->program->nsource; i++)
+    if (!rt_split(&run->program->data[i], run->arena, e)) return false;
   rt_write_options(run);
   return true;
 }

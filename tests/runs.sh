@@ -170,6 +170,34 @@ got=$(awk '$1 == "fit.loss" { printf "%.6g %.6g", $2, $3 }' "$dir/said")
 grep -q '"std": [0-9]' "$dir/all/summary.json" || fail "summary.json has no std: $(cat "$dir/all/summary.json")"
 code 0 'over 1 of 1 seeds' "$dir/seeds" --seeds=1 --seed 6 -q
 grep -q 'fit.loss .* -$' "$dir/said" || fail "one seed has a deviation: $(cat "$dir/said")"
+
+# Splits and batches are the same for every seed, as alone.
+cat >"$dir/parts.mlo" <<EOF
+dim N;
+data train {
+  file = "parts.csv";
+  x : f64[N];
+  split = parts(tr = 0.6, va = 0.4);
+  batch = 2;
+  shuffle = true;
+}
+level fit {
+  var w : f64 = normal(1);
+  minimize mean((w - train.tr.x)^2);
+  optimizer = sgd(lr = 0.1);
+  steps = 7;
+  metric off on train.va = mean((w - train.va.x)^2);
+}
+run main of fit { seed = 5; precision = f64; report = every(1, csv); }
+EOF
+awk 'BEGIN { print "x"; for (i = 1; i <= 20; i++) print i * i }' >"$dir/parts.csv"
+"$MLOC" build "$dir/parts.mlo" -o "$dir/parts"
+code 0 'over 2 of 2 seeds' "$dir/parts" --seeds=2 --out "$dir/all-parts"
+for k in 5 6; do
+  "$dir/parts" -q --seed $k --out "$dir/one-part"
+  cmp "$dir/one-part/final.npz" "$dir/all-parts/seed-$k/final.npz" || fail "seed $k: another final.npz than alone"
+  cmp "$dir/one-part/metrics.csv" "$dir/all-parts/seed-$k/metrics.csv" || fail "seed $k: other metrics than alone"
+done
 [ -z "$("$dir/seeds" -q --seeds=2 --out "$dir/quiet" 2>&1)" ] || fail "quiet, and said something"
 
 # Finished seeds are read back, an interrupted one goes on, the others run.
