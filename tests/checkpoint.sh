@@ -72,6 +72,58 @@ EOF
   "$MLOC" build "$dir/$1.mlo" -o "$dir/$1"
 }
 
+# modules NAME STEPS: modules with running statistics, dropout, parts of a source in batches, a copied start after every restart,
+# the best report, metrics and outputs over all rows
+modules() {
+  awk 'BEGIN { OFS = ","; print "x0,x1,x2,y"; for (i = 0; i < 40; i++) print sin(i), cos(3 * i), sin(2 * i + 1), cos(i) }' >"$dir/m.csv"
+  cat >"$dir/$1.mlo" <<EOF
+dim N;
+data d { file = "m.csv"; x : f32[N, 3]; y : f32[N]; batch = 8; shuffle = true; split = parts(tr = 0.6, va = 0.4, seed = 2); }
+
+module encoder[I, H](x : f32[.., I]) -> f32[.., H] {
+  var first = linear[I, H];
+  var centre = batchnorm[H];
+  return tanh(centre(first(x)));
+}
+
+level pretrain {
+  var enc = encoder[3, 5];
+  var back = linear[5, 3];
+  minimize mean((back(dropout(enc(d.tr.x), 0.1)) - d.tr.x)^2) + 1e-3 * sum(exp(tune.rho) * norm2(enc));
+  optimizer = adam(lr = 0.01);
+  steps = 2;
+}
+
+level fit {
+  var enc = encoder[3, 5];
+  var head = mlp[5, 4, 1];
+  state seen : f32 = 0 next seen + 1;
+  init = copy(enc, pretrain.enc);
+  restart = fresh;
+  argmin pretrain via identity(scale = 0.1);
+  let guess = squeeze(head(dropout(enc(d.tr.x), 0.2)), 1);
+  minimize mean(exp(tune.a[index(d.tr)]) * (guess - d.tr.y)^2) + 0.1 * dist2(enc, pretrain.enc);
+  optimizer = sgd(lr = 0.01 * cosine(20), momentum = 0.9);
+  steps = 3;
+}
+
+level tune {
+  var a : f32[N] in box(-1, 1) = normal(0.1);
+  var rho : f32 = 0;
+  argmin fit via cg(iters = 3, damping = 0.1);
+  minimize mean((squeeze(fit.head(fit.enc(d.va.x)), 1) - d.va.y)^2);
+  optimizer = adam(lr = 0.05 * warmup(20));
+  steps = $2;
+  metric miss on d.va = mean((squeeze(fit.head(fit.enc(d.va.x)), 1) - d.va.y)^2);
+  metric steps_of_fit = fit.seen;
+  output p on d = squeeze(fit.head(fit.enc(d.x)), 1);
+}
+
+run main of tune { seed = 3; report = every(7, csv); eval = every(5); checkpoint = every(5, keep = 3); keep_best = min(miss); }
+EOF
+  "$MLOC" build "$dir/$1.mlo" -o "$dir/$1"
+}
+
 same() {
   cmp "$dir/$1/final.npz" "$dir/$2/final.npz" || fail "$2: another final.npz"
   cmp "$dir/$1/metrics.csv" "$dir/$2/metrics.csv" || fail "$2: another metrics.csv"
@@ -123,7 +175,8 @@ program cg64 f64 'cg(iters = 20)' sgd 900 ''
 program dense32 f32 'dense()' adam 900 'keep_best = min(tune.loss);'
 program dense64 f64 'dense()' adam 900 ''
 batched batched 1500
-for p in cg32 cg64 dense32 dense64 batched; do killed $p; done
+modules modules 900
+for p in cg32 cg64 dense32 dense64 batched modules; do killed $p; done
 
 # SIGTERM: a checkpoint, exit code 75; then on, with as many steps as the undisturbed run. The signal comes when the first
 # checkpoint shows that the run is under way; it has more steps than it could take until then.
