@@ -121,7 +121,8 @@ static void probe(Sema *s, Symbol *y) {
   if (other) d->file = other;
   if (!d->file || !*d->file) return;
   bool here = other || d->file[0] == '/' || !dir || !*dir;
-  d->path = here ? d->file : arena_printf(s->arena, "%s/%s", dir, d->file);
+  const char *slash = here || dir[strlen(dir) - 1] == '/' ? "" : "/";
+  d->path = here ? d->file : arena_printf(s->arena, "%s%s%s", dir, slash, d->file);
   if (s->opt->probe)
     d->probe = s->opt->probe(s->opt->probe_ctx, d->path, wanted(s, d), d->nfield, &d->array,
                              &d->narray, &error);

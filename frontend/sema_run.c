@@ -46,6 +46,11 @@ static Symbol *choose(Sema *s) {
   else
     diag_help(s->diags, d, "name one, as in `mloc run p.mlo %s`, or call one of them `main`",
               names[0]);
+  if (n == 0) return NULL;
+  const char *text = "";
+  for (int i = 0; i < n; i++)
+    text = arena_printf(s->arena, "%s%s`%s`", text, i ? ", " : "", names[i]);
+  diag_note(s->diags, d, n > 1 ? "there are %s" : "there is %s", text);
   return NULL;
 }
 
