@@ -107,13 +107,13 @@ void sema_check_fn(Sema *s, Symbol *fn) {
 
 /* ---- calls */
 
-static Value misfit(Sema *s, Symbol *fn, const AstParam *p, Value v, const char *why) {
+static Diag *misfit(Sema *s, Symbol *fn, const AstParam *p, Value v, const char *why) {
   Ops *o = &s->ops;
   Diag *d = ops_error(o, v.span, "E0218", "argument `%s` of `%s` is %s", p->name, fn->name,
                       value_str(o, v));
   diag_label(s->diags, d, p->type->span, "this does not fit");
   if (why) diag_note(s->diags, d, "%s", why);
-  return value_bad();
+  return d;
 }
 
 /* Binds the sizes that p's type names by the argument's shape; NULL, or why they do not fit. */
@@ -167,6 +167,21 @@ static bool match_param(Sema *s, Symbol *fn, const AstParam *p, Value *v) {
   return !why;
 }
 
+/* A size in a parameter's type that has the name of a dim means that dim, and is not bound by
+   calls: said where it is what does not fit. */
+static void help_dim(Sema *s, Diag *d, const AstParam *p, SType want, SType got) {
+  if (want.rank != got.rank) return;
+  int i = 0;
+  for (const AstArg *a = p->type->dim; a && !is_ellipsis(a->value); a = a->next, i++) {
+    Symbol *y = a->value->kind == EX_NAME ? scope_find(s, a->value->text) : NULL;
+    if (!y || y->kind != SYM_DIM || find_local(s->env.local, y->name)) continue;
+    if (dim_eq(want.dim[i], got.dim[i])) continue;
+    diag_help(s->diags, d, "`%s` is a dim of the program; a size that calls bind has another name",
+              y->name);
+    return;
+  }
+}
+
 /* Matches all arguments, then compares sizes that are not bound by matching: numbers, dims,
    `2*I`. */
 bool fn_bind(Sema *s, Symbol *fn, Value *v) {
@@ -178,7 +193,8 @@ bool fn_bind(Sema *s, Symbol *fn, Value *v) {
   for (const AstParam *p = fn->item->param; p; p = p->next, i++) {
     if (!sema_type(s, p->type, &want)) return false;
     if (!stype_same_shape(want, v[i].type)) {
-      misfit(s, fn, p, v[i], arena_printf(s->arena, "it must be %s", stype_str(&s->ops, want)));
+      const char *why = arena_printf(s->arena, "it must be %s", stype_str(&s->ops, want));
+      help_dim(s, misfit(s, fn, p, v[i], why), p, want, v[i].type);
       return false;
     }
   }
