@@ -284,18 +284,24 @@ static void word(Format *f, const char *keyword, const char *name) {
   if (name) say(f, name);
 }
 
-static void value(Format *f, const char *sign, const AstExpr *e) {
+/* What follows a sign; a line may break after the sign, at this depth. */
+static void value_at(Format *f, const char *sign, const AstExpr *e, int depth) {
   if (!e) return;
   if (sign[0] == '=')
     say(f, " =");
   else
     say(f, sign);
-  f->depth += LAST; /* the last place to break a line */
+  f->depth += depth;
   soft_space(f);
-  f->depth -= LAST;
+  f->depth -= depth;
   f->depth++;
   expr(f, e);
   f->depth--;
+}
+
+/* The same where that is the last place to break a line. */
+static void value(Format *f, const char *sign, const AstExpr *e) {
+  value_at(f, sign, e, LAST);
 }
 
 static void binder(Format *f, const AstItem *i) {
@@ -334,7 +340,9 @@ static void head(Format *f, const AstItem *i) {
   if (callable) params(f, i->param);
   if (i->type) {
     say(f, callable ? " -> " : " : ");
+    f->depth += LAST; /* sizes stay together */
     type(f, i->type);
+    f->depth -= LAST;
   }
   value(f, " in", i->constraint);
   if (i->kind == AST_ARGMIN) value(f, "", i->lower);
@@ -343,7 +351,7 @@ static void head(Format *f, const AstItem *i) {
   if (i->kind == AST_RUN) value(f, " after", i->lower);
   bool plain = i->kind == AST_MINIMIZE || i->kind == AST_MAXIMIZE || i->kind == AST_RETURN ||
                i->kind == AST_IF;
-  value(f, plain ? "" : "=", i->value);
+  value_at(f, plain ? "" : "=", i->value, i->kind == AST_FN ? 0 : LAST);
   value(f, " next", i->update);
 }
 
