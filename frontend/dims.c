@@ -169,6 +169,8 @@ static SDim opaque(Arena *a, SDim x, SDim y, const char *op, uint64_t salt, Valu
   return compose(a, key, value, op, x, y);
 }
 
-SDim dim_intdiv(Arena *a, SDim x, SDim y) { return opaque(a, x, y, " div ", 3, quotient); }
+SDim dim_intdiv(Arena *a, SDim x, SDim y) {
+  return dim_is(y, 1) ? x : opaque(a, x, y, " div ", 3, quotient);
+}
 
 SDim dim_mod(Arena *a, SDim x, SDim y) { return opaque(a, x, y, " mod ", 5, rest); }

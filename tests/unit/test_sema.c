@@ -42,6 +42,9 @@ static const char *const good[] = {
     "minimize norm2(w); metric far = max(abs(w)) > 1;",
     "let c : f32 = 2; minimize c * norm2(w);",
     "let loss = norm2(w); minimize loss;",
+    "var m = max_pool; var a = avg_pool[3, S = 1]; var d = dropout[10];"
+    "let x = reshape(d(outer(w, w)), 1, 1, -1, 1) * full(1, 1, D, 1, 1);"
+    "minimize norm2(m(x)) + norm2(a(x));",
     "var v = each[3]; minimize norm2(v(w[0..3])) + norm2(w);",
     "minimize sum(train.x.T @ train.x @ w * w);",
     "minimize norm2(mini.x @ w - mini.z) / batch(mini);",
