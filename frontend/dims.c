@@ -66,7 +66,7 @@ SDim dim_fresh(const char *text, uint64_t number) {
 SDim dim_chunk(SDim batch, int64_t size, int64_t whole) {
   batch.value = size;
   batch.chunk = true;
-  batch.ragged = false;
+  batch.ragged = 0;
   batch.whole = whole;
   return batch;
 }
@@ -100,7 +100,7 @@ enum { LONGEST_TEXT = 80 };
 typedef int64_t ValueOf(SDim x, SDim y);
 
 static SDim compose(Arena *a, uint64_t key, ValueOf *value, const char *fmt_op, SDim x, SDim y) {
-  SDim r = {key, value(x, y), NULL, x.chunk || y.chunk, 0, x.ragged || y.ragged};
+  SDim r = {key, value(x, y), NULL, x.chunk || y.chunk, 0, x.ragged ? x.ragged : y.ragged};
   if (r.chunk) r.whole = value(all_rows(x), all_rows(y));
   if (dim_is_int(r)) return dim_int(a, r.value);
   bool sum = fmt_op[0] == '+' || fmt_op[0] == '-';

@@ -19,8 +19,9 @@ typedef struct SDim {
      as that. */
   bool chunk;
   int64_t whole;
-  /* Made of the size of a batch whose last one has fewer rows (`partial = keep`). */
-  bool ragged;
+  /* Made of the size of a batch whose last one has fewer rows (`partial = keep`): that size's key;
+     else 0. */
+  uint64_t ragged;
 } SDim;
 
 enum { DIM_UNKNOWN = -1 };

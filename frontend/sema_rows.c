@@ -71,8 +71,8 @@ static void read_batch(Sema *s, Symbol *y, SRows *r) {
   }
   const char *name = arena_printf(s->arena, "batch(%s)", r->name);
   r->batch = dim_named(name, size.value);
-  r->batch.ragged =
-      d->keep && (r->rows.value < 0 || (size.value > 0 && r->rows.value % size.value != 0));
+  bool even = r->rows.value >= 0 && size.value > 0 && r->rows.value % size.value == 0;
+  r->batch.ragged = d->keep && !even ? r->batch.key : 0;
   if (size.value == 0)
     rows_error(s, d, d->batch->span, "E0420", "a batch has at least one row", NULL);
   else if (size.value > 0 && r->rows.value >= 0 && size.value > r->rows.value)
@@ -161,7 +161,7 @@ static Node *integer(Graph *g, int64_t x) { return ir_const(g, type_scalar(DT_I3
 static Node *current_draw(Sema *s, const SRows *r, Node **each) {
   Graph *g = s->ops.g;
   Node *draws = ir_param(g, s->ops.counter, type_scalar(DT_I32));
-  *each = integer(g, r->rows.value / r->batch.value + r->batch.ragged);
+  *each = integer(g, r->rows.value / r->batch.value + (r->batch.ragged != 0));
   return ir_sub(g, draws, integer(g, 1));
 }
 
@@ -194,7 +194,7 @@ void rows_ragged(void *ctx, SDim size, Node **valid, Node **count) {
     const SData *d = s->symbol[i]->kind == SYM_DATA ? s->symbol[i]->data : NULL;
     for (int k = -1; d && k < d->npart; k++) {
       const SRows *x = k < 0 ? &d->all : &d->part[k].rows;
-      if (dim_eq(x->batch, size)) r = x;
+      if (x->batch.ragged && x->batch.key == size.ragged) r = x;
     }
   }
   if (!r || !s->ops.counter || !sizes_known(r)) return;
@@ -204,6 +204,8 @@ void rows_ragged(void *ctx, SDim size, Node **valid, Node **count) {
   *valid = ir_lt(g, place, ir_fill(g, all, place->type));
   Node *left = ir_sub(g, all, first_place(s, r));
   *count = ir_min(g, left, integer(g, r->batch.value));
+  int64_t each = size.value / r->batch.value; /* elements a row */
+  if (each > 1) *count = ir_mul(g, *count, integer(g, each));
 }
 
 /* Positions in 0..rows-1 of the level's current batch. */

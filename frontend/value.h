@@ -63,8 +63,8 @@ typedef struct Ops {
   int64_t *stream;     /* next stream of random numbers */
   bool train;          /* the objective of the level that owns what is called is being lowered */
   Chunk *chunk;        /* NULL outside of metrics on a source */
-  /* The rows of the batch at hand that has this ragged size: valid, bool[size], and how many, i32;
-     both NULL while sizes are unknown. */
+  /* The rows of the batch that a ragged size is made of: valid, bool[batch]; and how many elements
+     an axis of that size has, i32; both NULL while sizes are unknown. */
   void (*ragged)(void *ctx, SDim size, Node **valid, Node **count);
   void *ctx;
   Span said; /* where an error about ragged rows has been reported last: one mistake gives one */
