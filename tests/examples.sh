@@ -9,9 +9,20 @@ MLOC=$(realpath "$MLOC")
 export MLOC
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# Data that a package of the system installs may be missing; the programs that read it are checked without it.
+installed() {
+  # shellcheck disable=SC2013 # names without blanks
+  for file in $(sed -n 's|^ *file = "\(/[^"]*\)";.*|\1|p' "$1"); do
+    [ ! -e "$file" ] || continue
+    "$MLOC" check "$1" || exit
+    echo "skipped $1: no $file (its README.md says which package has it)"
+    return 1
+  done
+}
 # Memory that is filled with NaN as soon as the plan calls it dead changes no number.
 for program in */*.mlo ../tests/golden/inspect/trilevel.mlo; do
   "$MLOC" fmt --check "$program"
+  if ! installed "$program"; then continue; fi
   "$MLOC" run "$program" --steps 3 --progress=none --out "$work/plain"
   "$MLOC" run --poison "$program" --steps 3 --quiet --out "$work/poison"
   for file in metrics.csv final.npz; do cmp "$work/plain/$file" "$work/poison/$file"; done
