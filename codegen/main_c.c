@@ -76,6 +76,18 @@ static void report(Main *m, const Stmt *s) {
     text_addf(m->out, "if ((status = mlo_report(run, %s))) return status;\n}\n", at);
 }
 
+/* After a draw from large sources: the runtime reads what comes next. */
+static void drawn(Main *m, const Func *f) {
+  const Program *p = m->u->program;
+  int number = 0;
+  for (int i = 0; i < p->nlevel; i++) {
+    const Level *l = p->level[i];
+    if (l->ncursor && l->draw == f)
+      text_addf(m->out, "mlo_drawn(run, %d, %s);\n", number, i32_at(m->u, l->draws));
+    number += l->ncursor > 0;
+  }
+}
+
 static void statement(Main *m, const Stmt *s, bool top) {
   switch (s->kind) {
   case STMT_REPEAT:
@@ -86,6 +98,7 @@ static void statement(Main *m, const Stmt *s, bool top) {
     break;
   case STMT_CALL:
     text_addf(m->out, "%s(arena);\n", cg_func_name(m->u->arena, m->u->options, s->func));
+    drawn(m, s->func);
     break;
   case STMT_REPORT: report(m, s); break;
   case STMT_STEP:
@@ -155,6 +168,39 @@ static void sources(Main *m) {
     text_addf(m->out, ", %lld, %lld},\n", (long long)s->rows, (long long)s->split_seed);
   }
   text_add(m->out, p->nsource ? "};\n" : "");
+}
+
+static int spans(Main *m, const Source *s, int number) {
+  int n = 0;
+  text_addf(m->out, "static const MloSpan spans%d[] = {", number);
+  for (int i = 0; i < s->nfield; i++) {
+    Type t = s->field[i]->type;
+    if (t.rank && t.dim[0] == s->rows && type_bytes(t))
+      text_addf(m->out, "%s{%lld, %lld}", n++ ? ", " : "", (long long)emit_byte(s->field[i]),
+                (long long)(type_bytes(t) / s->rows));
+  }
+  text_add(m->out, n ? "};\n" : "{0, 0}};\n");
+  return n;
+}
+
+static int cursors(Main *m) {
+  const Program *p = m->u->program;
+  Text table = {.arena = m->u->arena};
+  int n = 0, level = 0;
+  for (int i = 0; i < p->nlevel; i++) {
+    const Level *l = p->level[i];
+    for (int k = 0; k < l->ncursor; k++, n++) {
+      const Cursor *c = &l->cursor[k];
+      int nspan = spans(m, c->source, n);
+      text_addf(&table, "{%d, %d, %d, %d, %lldu, %lld, %lld, %lld, %d, spans%d},\n", level,
+                c->source->shuffled, c->keep, c->rows != NULL, (long long)c->stream,
+                (long long)cursor_rows(c), (long long)c->source->batch,
+                (long long)(c->rows ? emit_byte(c->rows) : 0), nspan, n);
+    }
+    level += l->ncursor > 0;
+  }
+  if (n) text_addf(m->out, "static const MloCursor cursors[] = {\n%s};\n", table.s);
+  return n;
 }
 
 static int settings(Main *m) {
@@ -255,7 +301,7 @@ static const Storage *top_steps(const Program *p) {
   return p->run.top ? p->run.top->steps.storage : NULL;
 }
 
-static void program(Main *m, int nsetting, int narray, int nmetric, int nstate) {
+static void program(Main *m, int nsetting, int narray, int nmetric, int nstate, int ncursor) {
   Unit *u = m->u;
   const Program *p = u->program;
   const CgOptions *o = u->options;
@@ -286,6 +332,7 @@ static void program(Main *m, int nsetting, int narray, int nmetric, int nstate) 
             (long long)p->run.checkpoint_every, (long long)p->run.checkpoint_keep);
   text_addf(t, ".eval_every = %lld,\n.best = %s,\n.best_max = %d,\n", (long long)p->run.eval_every,
             quote_or_null(u, p->run.best), p->run.best_max);
+  if (ncursor) text_addf(t, ".ncursor = %d,\n.cursor = cursors,\n", ncursor);
   text_addf(t, ".after = %s,\n", quote_or_null(u, p->run.after));
   text_addf(t, ".top_steps = %s,\n", quote_or_null(u, steps ? steps->name : NULL));
   text_add(t, ".schedule = schedule,\n};\n");
@@ -294,7 +341,8 @@ static void program(Main *m, int nsetting, int narray, int nmetric, int nstate) 
 static void tables(Main *m) {
   sources(m);
   int nsetting = settings(m), narray = arrays(m), nstate = states(m);
-  program(m, nsetting, narray, metrics(m), nstate);
+  int ncursor = cursors(m), nmetric = metrics(m);
+  program(m, nsetting, narray, nmetric, nstate, ncursor);
   text_add(m->out, "\nint main(int argc, char **argv) {\n"
                    "return mlo_main(argc, argv, &mlo_program);\n}\n");
 }

@@ -332,6 +332,7 @@ static void emit_functions(Sema *s, Program *p, SLevel *l) {
   Node *draws = storage_read(ir->draw->graph, ir->draws);
   Node *one = ir_num(ir->draw->graph, draws, 1);
   func_result(p, ir->draw, ir_add(ir->draw->graph, draws, one), ir->draws, NULL);
+  cursors_emit(s, p, l);
 }
 
 /* One batch of all rows: its parts go to the accumulators, the rows of an output to their place. */

@@ -104,6 +104,9 @@ bool rows_batch(Sema *s, const AstExpr *call, SDim *out); /* batch(train) as a s
 Value rows_call(Sema *s, const AstExpr *call);            /* index(train), batch(train) */
 /* A field's value for the rows at hand, from that of all rows. */
 Value rows_of_field(Sema *s, Symbol *data, const SRows *r, const SField *f, Value all);
+/* sema_cursor.c: the level at hand draws batches of r; what the runtime is to read ahead. */
+void cursor_add(Sema *s, const Symbol *data, const SRows *r);
+void cursors_emit(Sema *s, Program *p, SLevel *l);
 void sema_levels(Sema *s);                 /* sema_level.c: what levels declare, and their order */
 void sema_lower_level(Sema *s, SLevel *l); /* sema_lower.c: their expressions */
 Value sema_let(Sema *s, SLevel *l, SLet *let);

@@ -209,11 +209,13 @@ void rows_ragged(void *ctx, SDim size, Node **valid, Node **count) {
 }
 
 /* Positions in 0..rows-1 of the level's current batch. */
-static Node *drawn_positions(Sema *s, const SData *d, const SRows *r) {
+static Node *drawn_positions(Sema *s, const Symbol *y, const SRows *r) {
+  const SData *d = y->data;
   Graph *g = s->ops.g;
   s->ops.counted = true;
   int64_t rows = r->rows.value, stream = d->shuffled ? stream_of(s, r) : 0;
   if (!sizes_known(r)) return NULL;
+  if (g == s->env.level->graph) cursor_add(s, y, r);
   Type scalar = type_scalar(DT_I32);
   Node *position = drawn_places(s, r);
   if (r->batch.ragged) {
@@ -250,7 +252,7 @@ static Value row_numbers(Sema *s, Symbol *y, const SRows *r) {
   SDim size = chunk ? s->ops.chunk->rows : drawn ? r->batch : r->rows;
   Node *at = NULL;
   if (drawn)
-    at = chunk ? chunk_positions(s, r) : drawn_positions(s, d, r);
+    at = chunk ? chunk_positions(s, r) : drawn_positions(s, y, r);
   else if (size.value >= 0 && !r->index)
     at = ir_iota(g, type_make(DT_I32, 1, &size.value), 0);
   if (r->index && r->rows.value >= 0) {

@@ -153,6 +153,11 @@ typedef struct SMetric {
   bool twice; /* a run has another one of the name: an error has been said */
 } SMetric;
 
+typedef struct SCursor { /* rows whose drawn batches the objective reads */
+  const Symbol *data;
+  const SRows *rows;
+} SCursor;
+
 struct SLevel {
   const char *name;
   AstItem *item, *objective_item, *optimizer_item, *steps_item;
@@ -180,6 +185,8 @@ struct SLevel {
   Progress visit;
   bool given;          /* not reached by the chosen run, but by one before it */
   bool reached, drawn; /* drawn: something reads its counter of draws */
+  SCursor *cursor;
+  int ncursor, cursor_cap;
   int64_t *stream;     /* of shuffles, by SRows.number; 0: none yet */
   AstItem *fresh;      /* restart = fresh */
   AstItem *stop_item;  /* stop = condition */

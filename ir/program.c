@@ -137,6 +137,10 @@ void func_compact(Program *p, Func *f) {
   f->graph = g;
 }
 
+int64_t cursor_rows(const Cursor *c) {
+  return c->rows ? type_count(c->rows->type) : c->source->rows;
+}
+
 bool stmt_is_top_loop(const Program *p, const Stmt *s) {
   return (s->kind == STMT_REPEAT || s->kind == STMT_WHILE) && s->count_setting && p->run.top &&
          s->count_setting == p->run.top->steps.storage;

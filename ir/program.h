@@ -90,6 +90,7 @@ typedef struct Setting { /* a value of a schema: a storage, since --set may chan
 } Setting;
 
 typedef struct Level Level;
+typedef struct Source Source;
 
 typedef struct Edge { /* argmin lower via method(...) */
   Level *lower;
@@ -114,6 +115,15 @@ typedef struct System {
   Setting *setting;
   Span span;
 } System;
+
+/* Rows that each draw of a level takes from a large source: its draw t (from 0) is batch t mod b of
+   epoch t div b, of the b batches that the rows make. The runtime reads them ahead of the level. */
+typedef struct Cursor {
+  Source *source; /* has rows, batch and shuffled */
+  Storage *rows;  /* of a part of its split; NULL: all rows */
+  int64_t stream; /* of the shuffle's random numbers */
+  bool keep;      /* a last batch with fewer rows counts as one, filled up with the first ones */
+} Cursor;
 
 struct Level {
   const char *name;
@@ -152,6 +162,8 @@ struct Level {
      one more; NULL with draws: the numbers stay as they are (check_grad). */
   Storage *draws;
   Func *draw;
+  Cursor *cursor; /* by the frontend, of what the objective reads; few programs have any */
+  int ncursor;
   Func *gradient, *update;
   System **system; /* in the order in which they are solved */
   int nsystem;
@@ -201,7 +213,7 @@ typedef struct SourcePart { /* of a split */
   Storage *rows; /* DATA "train.tr.rows", i32: the runtime fills it once the source is loaded */
 } SourcePart;
 
-typedef struct Source {
+struct Source {
   const char *name, *file;
   Storage **field; /* "train.x": array x of the file */
   const char **array;
@@ -213,7 +225,7 @@ typedef struct Source {
   int npart;
   Storage *by; /* field whose values are each divided as the parts are; NULL: none */
   int64_t split_seed;
-} Source;
+};
 
 typedef struct Run {
   const char *name;
@@ -286,6 +298,8 @@ Node *storage_read(Graph *g, const Storage *s);
 /* Drops nodes that no result reaches and renumbers; hash-consing starts afresh. Results are kept in
  * order. */
 void func_compact(Program *p, Func *f);
+/* How many rows a cursor goes through. */
+int64_t cursor_rows(const Cursor *c);
 /* The loop whose rounds are the steps of the run's top level; also where it is looked at alone. */
 bool stmt_is_top_loop(const Program *p, const Stmt *s);
 /* The default type of floats in this run. */

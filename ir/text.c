@@ -313,6 +313,16 @@ static void put_settings(Out *o, const char *name, const Setting *s, int n) {
   put_text(o, ");\n");
 }
 
+static void put_cursor(Out *o, const Cursor *c) {
+  put_text(o, "  cursor ");
+  put_name(o, c->source->name);
+  if (c->rows) {
+    put_text(o, " of ");
+    put_name(o, c->rows->name);
+  }
+  put(o, " stream %lld%s;\n", (long long)c->stream, c->keep ? " keep" : "");
+}
+
 static void put_level(Out *o, const Level *l) {
   put_text(o, "level ");
   put_name(o, l->name);
@@ -349,6 +359,7 @@ static void put_level(Out *o, const Level *l) {
   put_storage_item(o, "go", l->go);
   put_storage_item(o, "draws", l->draws);
   put_func_item(o, "draw", l->draw);
+  for (int i = 0; i < l->ncursor; i++) put_cursor(o, &l->cursor[i]);
   put_func_item(o, "gradient", l->gradient);
   put_func_item(o, "update", l->update);
   put_text(o, "}\n");

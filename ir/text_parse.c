@@ -309,6 +309,21 @@ static void parse_optimizer(Parser *q, Level *l) {
   l->setting = parse_settings(q, l->optimizer->setting, l->optimizer->nsetting);
 }
 
+static void parse_cursor(Parser *q, Level *l) {
+  Cursor *list = arena_array(q->arena, Cursor, l->ncursor + 1), c = {0};
+  for (int i = 0; i < q->p->nsource; i++)
+    if (!strcmp(q->p->source[i]->name, q->at->text)) c.source = q->p->source[i];
+  if (q->at->kind != TEXT_NAME || !c.source) fail(q, "E0602", "unknown source `%s`", q->at->text);
+  q->at++;
+  if (accept_word(q, "of")) c.rows = storage(q);
+  expect_word(q, "stream");
+  c.stream = integer(q, 0, INT32_MAX);
+  c.keep = accept_word(q, "keep");
+  for (int i = 0; i < l->ncursor; i++) list[i] = l->cursor[i];
+  list[l->ncursor++] = c;
+  l->cursor = list;
+}
+
 static void parse_level(Parser *q) {
   Level *l = level(q);
   int var_cap = 0, nstate = 0;
@@ -362,6 +377,8 @@ static void parse_level(Parser *q) {
       l->draws = storage(q);
     else if (accept_word(q, "draw"))
       l->draw = func(q);
+    else if (accept_word(q, "cursor"))
+      parse_cursor(q, l);
     else if (accept_word(q, "gradient"))
       l->gradient = func(q);
     else if (accept_word(q, "update"))

@@ -124,6 +124,16 @@ static void check_settings(Verifier *v, const Setting *s, int n) {
   }
 }
 
+static void check_cursor(Verifier *v, const Level *l, const Cursor *c) {
+  const Source *s = c->source;
+  bool known = !c->rows;
+  for (int i = 0; i < s->npart; i++) known = known || s->part[i].rows == c->rows;
+  if (!known) fail(v, "level `%s`: `%s` is no part of `%s`", l->name, c->rows->name, s->name);
+  if (!l->draws) fail(v, "level `%s` reads batches, but does not count them", l->name);
+  if (s->batch < 1 || s->batch > cursor_rows(c) || s->rows > INT32_MAX)
+    fail(v, "level `%s`: `%s` has no such batches", l->name, s->name);
+}
+
 static void check_level(Verifier *v, const Level *l) {
   if (!l->flat || !l->loss || !l->init || !l->objective || !l->optimizer || !l->steps.storage) {
     fail(v, "level `%s` is incomplete", l->name);
@@ -139,6 +149,7 @@ static void check_level(Verifier *v, const Level *l) {
   check_scalar(v, l->draws, DT_I32, "counter");
   if (l->draw && !l->draws) fail(v, "level `%s` draws, but does not count it", l->name);
   check_known(v, l->draw);
+  for (int i = 0; i < l->ncursor; i++) check_cursor(v, l, &l->cursor[i]);
   check_known(v, l->settings);
   if (l->objective->nresult < 1) fail(v, "level `%s` has no objective", l->name);
   check_scalar(v, l->begin, DT_BOOL, "begin");

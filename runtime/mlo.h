@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MLO_ABI = 4, MLO_MAX_RANK = 6 };
+enum { MLO_ABI = 5, MLO_MAX_RANK = 6 };
 
 /* Same order as the compiler's element types. */
 typedef enum MloDType { MLO_BOOL, MLO_I32, MLO_F32, MLO_F64 } MloDType;
@@ -85,6 +85,24 @@ typedef struct MloMetric {
   bool detail;       /* not in the lines of progress */
 } MloMetric;
 
+/* Bytes of a field whose first axis counts rows: row r is `bytes` of them from offset + r bytes. */
+typedef struct MloSpan {
+  size_t offset, bytes;
+} MloSpan;
+
+/* Rows that the draws of a level take from a source, so that they can be read ahead: draw t is batch
+   t mod b of epoch t div b, b = nrow div batch, one more where `keep`; what is behind the end is
+   filled up with the first places. */
+typedef struct MloCursor {
+  int level; /* which mlo_drawn names; cursors of a level stand together */
+  bool shuffled, keep, part;
+  uint32_t stream;     /* shuffled: of mlo_shuffle */
+  int64_t nrow, batch; /* places, of which `batch` are taken at once */
+  size_t rows;         /* part: int32_t[nrow] at this offset has the row of each place */
+  int nspan;
+  const MloSpan *span;
+} MloCursor;
+
 typedef struct MloRun MloRun; /* the runtime's state of one run; opaque to generated code */
 
 typedef struct MloProgram {
@@ -104,7 +122,9 @@ typedef struct MloProgram {
   const MloArray
       *state; /* what one step of the top level leaves to the next: checkpoints hold it */
   int64_t checkpoint_every, checkpoint_keep; /* steps, 0: never; how many stay, 0: all */
-  const char *after;  /* the run whose results it begins with, or NULL */
+  int ncursor;
+  const MloCursor *cursor; /* of large sources; levels count from 0 */
+  const char *after;       /* the run whose results it begins with, or NULL */
   int64_t eval_every; /* steps between evaluations of costly metrics; 0: every report */
   const char *best;   /* the metric whose best report final.npz holds, or NULL */
   bool best_max;      /* the greatest is the best */
@@ -120,7 +140,7 @@ typedef struct MloProgram {
 /* Parses options, loads and checks data, runs, writes the run directory; returns the exit code
    (0 ok, 2 usage, 3 data or output, 4 diverged, 5 device, 75 interrupted). The arena is zeroed and
    aligned to a page. The versioned symbol makes a runtime of another ABI fail at link time. */
-#define mlo_main mlo_main_abi4
+#define mlo_main mlo_main_abi5
 int mlo_main(int argc, char **argv, const MloProgram *p);
 
 /* Called by the schedule once a step of the top level, before its update at 0-based step `step` and
@@ -145,6 +165,9 @@ int mlo_tick(MloRun *run, int64_t done);
 
 /* The top level's `stop` has come true after `done` steps: they count as all. */
 void mlo_stopped(MloRun *run, int64_t done);
+
+/* Level `level` of the cursors has drawn; its next draw has number `next` (from 0). */
+void mlo_drawn(MloRun *run, int level, int32_t next);
 
 /* Fills n bytes of dead buffer with NaN patterns (builds with --poison). */
 void mlo_poison(void *p, size_t n);

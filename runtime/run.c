@@ -160,6 +160,10 @@ void mlo_stopped(MloRun *run, int64_t done) {
   run->stopped = done;
 }
 
+void mlo_drawn(MloRun *run, int level, int32_t next) {
+  rt_prefetch_post(&run->prefetch, level, (uint32_t)run->option.seed, next);
+}
+
 void mlo_poison(void *p, size_t n) { memset(p, 0xff, n); }
 
 static void write_scalar(unsigned char *at, MloDType t, double v) {
@@ -308,10 +312,15 @@ static int execute(MloRun *run, RtErr *e) {
   }
   run->nthread = rt_threads_start(run->option.nthread);
   if (rt_blas_start) rt_blas_start();
+  rt_prefetch_begin(&run->prefetch, p, run->arena, run->nthread);
   if (run->option.verbose)
     fprintf(stderr, "%s: %d threads, %s, %.1f MB\n", p->name, run->nthread, p->arch,
             1e-6 * (double)p->arena_bytes);
   int status = run->option.seeds ? rt_seeds(run) : rt_once(run, e);
+  long long ahead = atomic_load(&run->prefetch.rows);
+  if (run->option.verbose && run->prefetch.running)
+    fprintf(stderr, "%s: %lld rows were read ahead\n", p->name, ahead);
+  rt_prefetch_end(&run->prefetch);
   rt_set_float_mode(mode);
   rt_signals_end(&run->signals);
   return status;

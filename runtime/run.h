@@ -2,6 +2,7 @@
 #define MLOC_RUNTIME_RUN_H
 
 #include "runtime/options.h"
+#include "runtime/prefetch.h"
 #include "runtime/write.h"
 
 #include <pthread.h>
@@ -65,6 +66,7 @@ struct MloRun {
   int64_t step;     /* the last one seen */
   int64_t stopped;  /* after how many steps `stop` ended the top level's; 0: it has not */
   RtSignals signals;
+  RtPrefetch prefetch;
   RtProgress progress;
   RtRows rows;
   RtLoad load;
