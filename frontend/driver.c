@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -335,17 +336,54 @@ DriverStatus driver_cached(Arena *a, const char *text, const DriverOptions *o, D
   return s == DRIVER_IO ? build_temporary(a, text, o, &p, out, error) : s;
 }
 
+/* Starts the child with the signals that `mask` blocks; 0 or an error's number. */
+static int spawn_with_mask(pid_t *child, const char *path, char *const *argv,
+                           const sigset_t *mask) {
+  posix_spawnattr_t attr;
+  int failed = posix_spawnattr_init(&attr);
+  if (failed) return failed;
+  posix_spawnattr_setsigmask(&attr, mask);
+  posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+  failed = posix_spawn(child, path, NULL, &attr, argv, environ);
+  posix_spawnattr_destroy(&attr);
+  return failed;
+}
+
+/* The child decides what an interrupt means: this process hands it on and waits. What the terminal
+   sends, the child has got itself. The timeout is for a SIGCHLD that another thread took. */
+static int wait_for(pid_t child, const sigset_t *set) {
+  const struct timespec second = {.tv_sec = 1};
+  siginfo_t info;
+  int status = 0;
+  pid_t got;
+  while ((got = waitpid(child, &status, WNOHANG)) == 0 || (got < 0 && errno == EINTR)) {
+    int number = sigtimedwait(set, &info, &second);
+    if (number > 0 && number != SIGCHLD && info.si_code <= 0) kill(child, number);
+  }
+  return status;
+}
+
+void driver_signals(sigset_t *set) {
+  sigemptyset(set);
+  sigaddset(set, SIGINT);
+  sigaddset(set, SIGTERM);
+  sigaddset(set, SIGHUP);
+  sigaddset(set, SIGCHLD);
+}
+
 DriverStatus driver_spawn(Arena *a, const DriverProgram *p, char *const *argv, int *code,
                           const char **error) {
-  fflush(NULL);
+  sigset_t set, before;
   pid_t child;
-  int failed = posix_spawn(&child, p->path, NULL, NULL, argv, environ), status = 0;
-  if (!failed) {
-    /* The child decides what an interrupt means; this process only waits to clean up. */
-    signal(SIGINT, SIG_IGN);
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
-    signal(SIGINT, SIG_DFL);
-  }
+  int status = 0;
+  fflush(NULL);
+  driver_signals(&set);
+  pthread_sigmask(SIG_BLOCK, &set, &before);
+  int failed = spawn_with_mask(&child, p->path, argv, &before);
+  if (!failed) status = wait_for(child, &set);
+  /* After a child that ended badly only cleaning up is left, and a late copy of what ended it must
+     not cut that short. */
+  if (failed || !status) pthread_sigmask(SIG_SETMASK, &before, NULL);
   if (p->temporary) remove_folder(a, parent_folder(a, p->path));
   if (failed) {
     *error = arena_printf(a, "cannot start %s: %s", p->path, strerror(failed));

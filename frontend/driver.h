@@ -3,6 +3,7 @@
 
 #include "ir/arena.h"
 
+#include <signal.h>
 #include <stdbool.h>
 
 typedef enum DriverStatus {
@@ -45,8 +46,12 @@ DriverStatus driver_cached(Arena *a, const char *text, const DriverOptions *o, D
 DriverStatus driver_exec(Arena *a, const DriverProgram *p, char *const *argv, int *code,
                          const char **error);
 
-/* Runs the program as a child and waits for it; a temporary one is removed. *code: its exit code.
- */
+/* The signals that driver_spawn waits for: those it hands on, and SIGCHLD. All threads but the one
+   that calls it block them. */
+void driver_signals(sigset_t *set);
+
+/* Runs the program as a child and waits for it; a temporary one is removed. SIGINT, SIGTERM and
+   SIGHUP that another process sends go on to the child. *code: its exit code. */
 DriverStatus driver_spawn(Arena *a, const DriverProgram *p, char *const *argv, int *code,
                           const char **error);
 

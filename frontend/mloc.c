@@ -657,12 +657,16 @@ static int work_on_large_stack(int argc, char **argv) {
   Work w = {.argc = argc, .argv = argv};
   pthread_attr_t attr;
   pthread_t thread;
+  sigset_t set;
+  driver_signals(&set);
   pthread_attr_init(&attr);
   pthread_attr_setstacksize(&attr, STACK_BYTES);
-  if (pthread_create(&thread, &attr, work, &w) == 0)
+  if (pthread_create(&thread, &attr, work, &w) == 0) {
+    pthread_sigmask(SIG_BLOCK, &set, NULL); /* signals are the working thread's */
     pthread_join(thread, NULL);
-  else
+  } else {
     work(&w);
+  }
   pthread_attr_destroy(&attr);
   return w.code;
 }

@@ -10,7 +10,8 @@
 #include <stdatomic.h>
 
 /* SIGINT and SIGTERM wait in a thread of their own, so that no handler and no global is needed: the
-   first sets `stop`, the second ends the process as the signal would have. */
+   first sets `stop`; one that comes more than half a second later ends the process as the signal
+   would have. */
 typedef struct RtSignals {
   pthread_t thread;
   sigset_t set, before;

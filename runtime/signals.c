@@ -1,16 +1,22 @@
 /* Interruption: SIGINT, SIGTERM and SIGHUP become a flag that the schedule sees between two steps.
- */
+   One request may come as several signals: timeout(1) sends one to the process and one to its
+   group, and a shell or a scheduler may do the same. */
 
 #include "runtime/run.h"
 
 #include <unistd.h>
 
+#define SAME_REQUEST 0.5 /* seconds */
+
 static void *watch(void *context) {
   RtSignals *s = context;
+  double first = 0;
   int number;
   while (sigwait(&s->set, &number) == 0 && !atomic_load(&s->quit)) {
     int before = 0;
-    if (atomic_compare_exchange_strong(&s->stop, &before, number)) continue;
+    double now = rt_now();
+    if (atomic_compare_exchange_strong(&s->stop, &before, number)) first = now;
+    if (now - first < SAME_REQUEST) continue;
     signal(number, SIG_DFL); /* asked twice: end at once */
     pthread_sigmask(SIG_UNBLOCK, &s->set, NULL);
     kill(getpid(), number);

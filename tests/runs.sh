@@ -311,6 +311,21 @@ grep -q '20 of 20 steps' "$dir/said" || fail "--steps reached a run before: $(ca
 code 0 '1 of 1 steps' "$MLOC" run "$p" third --data train="$dir/x.csv" --data held="$dir/x.csv" # of the runs that read it
 code 2 '--seeds: not offered' "$MLOC" run "$p" third --seeds=2
 code 1 'E0340' "$MLOC" run "$p" third --set nothing=1
+# What another process asks of mloc reaches the run that is under way; one request may be two signals, and is one.
+"$MLOC" run "$p" retrain -q --out "$dir/asked" --set search.steps=100000000 --set search.optimizer.lr=0 2>/dev/null &
+child=$! waited=0
+while [ ! -e "$dir/asked/main/checkpoints" ] && [ $waited -lt 1000 ]; do
+  sleep 0.01
+  waited=$((waited + 1))
+done
+kill -TERM $child
+sleep 0.02
+kill -TERM $child 2>/dev/null || :
+got=0
+wait $child || got=$?
+[ $got -eq 75 ] || fail "a run before the last, interrupted: exit code $got"
+grep -q '"status": "interrupted"' "$dir/asked/main/run.json" || fail "interrupted: $(cat "$dir/asked/main/run.json")"
+[ ! -e "$dir/asked/run.json" ] || fail "the run after the interrupted one was begun"
 # Without a run before it, a level that is not reached cannot be read.
 sed 's/ after retrain//' "$p" >"$dir/lonely.mlo"
 code 1 'E0322' "$MLOC" check "$dir/lonely.mlo"
