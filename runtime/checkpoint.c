@@ -27,8 +27,7 @@ static int ascending(const void *a, const void *b) {
 char *rt_checkpoint_path(const char *out, long long step) {
   size_t n = strlen(out) + sizeof CHECKPOINT_FOLDER + 40;
   char *path = malloc(n);
-  if (path)
-    snprintf(path, n, "%s/" CHECKPOINT_FOLDER "/%0*lld.npz", out, CHECKPOINT_DIGITS, step);
+  if (path) snprintf(path, n, "%s/" CHECKPOINT_FOLDER "/%0*lld.npz", out, CHECKPOINT_DIGITS, step);
   return path;
 }
 
@@ -84,14 +83,18 @@ static char *about(const MloRun *run, int64_t done) {
   json_t *settings = json_object();
   for (int i = 0; i < p->nsetting; i++)
     json_object_set_new(settings, p->setting[i].name, json_real(run->option.setting[i]));
-  json_t *o = json_pack("{s:i, s:s, s:s, s:I, s:I, s:o}", "format", CHECKPOINT_FORMAT, "run",
-                        p->run, "hash", p->hash, "step", (json_int_t)done, "seed",
-                        (json_int_t)run->option.seed, "settings", settings);
+  json_t *o =
+      json_pack("{s:i, s:s, s:s, s:I, s:I, s:o, s:I}", "format", CHECKPOINT_FORMAT, "run", p->run,
+                "hash", p->hash, "step", (json_int_t)done, "seed", (json_int_t)run->option.seed,
+                "settings", settings, "data_crc32", (json_int_t)run->inputs.data);
   if (o && run->best.have)
-    json_object_set_new(o, "best",
-                        json_pack("{s:I, s:f}", "step", (json_int_t)run->best.step, "value",
-                                  run->best.value));
-  if (o && run->option.load) json_object_set_new(o, "load", json_string(run->option.load));
+    json_object_set_new(
+        o, "best",
+        json_pack("{s:I, s:f}", "step", (json_int_t)run->best.step, "value", run->best.value));
+  if (o && run->option.load) {
+    json_object_set_new(o, "load", json_string(run->option.load));
+    json_object_set_new(o, "load_crc32", json_integer((json_int_t)run->inputs.load));
+  }
   char *text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
   json_decref(o);
   return text;

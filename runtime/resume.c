@@ -96,6 +96,20 @@ static bool read_array(const RtArchive *a, const MloArray *want, int64_t *first,
   return ok;
 }
 
+/* Values are compared, not names; a run that goes on need not be given --load again. */
+static void compare_inputs(const MloRun *run, const json_t *o, Differences *d) {
+  const json_t *data = json_object_get(o, "data_crc32"), *began = json_object_get(o, "load_crc32");
+  const char *load = json_string_value(json_object_get(o, "load")), *now = run->option.load;
+  if (json_integer_value(data) != (json_int_t)run->inputs.data)
+    differ(d, "its data had other values than this run's");
+  if (!now || (load && json_integer_value(began) == (json_int_t)run->inputs.load)) return;
+  if (load && !strcmp(load, now))
+    differ(d, "it began from %.100s, which has other values now", now);
+  else
+    differ(d, "it began from %.100s, this run begins from %.100s", load ? load : "initial values",
+           now);
+}
+
 static void compare(const MloRun *run, const json_t *o, Differences *d) {
   const MloProgram *p = run->program;
   const char *hash = json_string_value(json_object_get(o, "hash"));
@@ -109,10 +123,7 @@ static void compare(const MloRun *run, const json_t *o, Differences *d) {
   if (step > run->option.steps)
     differ(d, "it is of step %lld, beyond the %lld steps of this run", (long long)step,
            (long long)run->option.steps);
-  const char *load = json_string_value(json_object_get(o, "load")), *now = run->option.load;
-  if (now && strcmp(load ? load : "", now) != 0)
-    differ(d, "it began from %.100s, this run begins from %.100s", load ? load : "initial values",
-           now);
+  compare_inputs(run, o, d);
   for (int i = 0; i < p->nsetting; i++) {
     const json_t *v = json_object_get(settings, p->setting[i].name);
     if (p->top_steps && !strcmp(p->top_steps, p->setting[i].name)) continue;

@@ -339,15 +339,25 @@ static bool finished(const MloRun *run) {
   return ok;
 }
 
+/* All that the run reads, in memory and checked. */
+static bool take_inputs(MloRun *run, RtErr *e) {
+  bool ok = rt_load_begin(run, e) && make_arena(run, e) && fill_arena(run, e);
+  if (ok && (run->option.out || run->option.resume)) rt_inputs_sum(run);
+  return ok;
+}
+
 static int run_program(MloRun *run) {
   const MloProgram *p = run->program;
   RtErr e = {0};
   int status = 0;
-  if (finished(run)) return 0;
-  bool ready = check_program(p, &e) && (!run->option.out || rt_dir_check(p, &run->option, &e)) &&
-               rt_load_begin(run, &e) && make_arena(run, &e) && fill_arena(run, &e) &&
-               rt_best_begin(run, &e) &&
-               (run->option.seeds || (rt_checkpoint_find(run, &e) && rt_load_given(run, &e)));
+  bool auto_resume = run->option.resume && !strcmp(run->option.resume, "auto");
+  bool ready = check_program(p, &e) &&
+               (auto_resume || !run->option.out || rt_dir_check(p, &run->option, &e)) &&
+               take_inputs(run, &e);
+  bool over = ready && finished(run);
+  ready = ready && !over && (!auto_resume || rt_dir_check(p, &run->option, &e)) &&
+          rt_best_begin(run, &e) &&
+          (run->option.seeds || (rt_checkpoint_find(run, &e) && rt_load_given(run, &e)));
   if (ready && p->checkpoint_every && !run->option.out && !run->option.quiet)
     fprintf(stderr, "%s: without --out there are no checkpoints\n", p->name);
   if (ready) status = execute(run, &e);

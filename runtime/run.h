@@ -46,6 +46,11 @@ typedef struct RtLoad {
   unsigned char *block;
 } RtLoad;
 
+/* Checksums (CRC-32) of the values that the run reads: all data, and what --load gives. */
+typedef struct RtInputs {
+  uint32_t data, load;
+} RtInputs;
+
 /* The best report so far of the program's `best` metric (metric < 0: it has none): the arrays of
    final.npz then, as entries into the block. */
 typedef struct RtBest {
@@ -71,6 +76,7 @@ struct MloRun {
   RtProgress progress;
   RtRows rows;
   RtLoad load;
+  RtInputs inputs;
   RtBest best;
   int64_t saved; /* step of the last checkpoint on the disk, -1: none */
   char *resume_path; /* the checkpoint to enter the loop with, checked; NULL: from the start */
@@ -123,7 +129,7 @@ bool rt_dir_metrics(MloRun *run, RtErr *e);
 /* metrics.csv, final.npz where the variables are worth keeping (status 0 and 75), run.json. */
 bool rt_dir_end(MloRun *run, int status, RtErr *e);
 
-/* Whether the run directory holds a finished run of this program, seed, settings, files and steps:
+/* Whether the run directory holds a finished run of this program, seed, settings, inputs and steps:
    its exit code, last step and metrics (NaN: not known) then. Errors: RT_DATA, where it is another
    one's. */
 typedef struct RtFinished {
@@ -142,6 +148,8 @@ bool rt_load_begin(MloRun *run, RtErr *e);
 /* Whether there is what the run begins with: one that comes after another needs --load or a
    checkpoint. */
 bool rt_load_given(const MloRun *run, RtErr *e);
+/* Sets run->inputs; data and --load are there. */
+void rt_inputs_sum(MloRun *run);
 void rt_load_apply(MloRun *run);
 void rt_load_free(RtLoad *l);
 

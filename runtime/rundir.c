@@ -156,7 +156,11 @@ static bool write_json(const MloRun *run, const char *status, int code, RtErr *e
       run->started, "wall_time_s", rt_now() - run->begin, "status", status);
   if (o) json_object_set_new(o, "exit_status", code < 0 ? json_null() : json_integer(code));
   if (o && rt_best_row(run)) json_object_set_new(o, "best", best(run));
-  if (o && run->option.load) json_object_set_new(o, "load", words(run->option.load));
+  if (o) json_object_set_new(o, "data_crc32", json_integer((json_int_t)run->inputs.data));
+  if (o && run->option.load) {
+    json_object_set_new(o, "load", words(run->option.load));
+    json_object_set_new(o, "load_crc32", json_integer((json_int_t)run->inputs.load));
+  }
   if (o && run->err.code) json_object_set_new(o, "message", words(run->err.text));
   char *text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
   bool ok = text || rt_fail(e, RT_DATA, "%s/run.json: out of memory", run->option.out);
@@ -174,8 +178,8 @@ static const char *difference(const MloRun *run, const json_t *o) {
   } part[] = {{"hash", json_string(run->program->hash)},
               {"seed", json_integer((json_int_t)run->option.seed)},
               {"settings", settings(run)},
-              {"data", sources(run)},
-              {"load", run->option.load ? words(run->option.load) : NULL}};
+              {"data_crc32", json_integer((json_int_t)run->inputs.data)},
+              {"load_crc32", run->option.load ? json_integer((json_int_t)run->inputs.load) : NULL}};
   const char *found = NULL;
   for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
     json_t *then = json_object_get(o, part[i].name);

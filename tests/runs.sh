@@ -70,6 +70,29 @@ rm "$dir/again/final.npz"
 code 0 'resumed at step 4' "$dir/load" --out "$dir/again" --load "$dir/five/final.npz" --resume auto
 cmp "$dir/again/final.npz" "$dir/more/final.npz" || fail "--resume auto with a checkpoint"
 code 3 'it began from' "$dir/load" --out "$dir/again" --load "$dir/ten/final.npz" --resume auto
+# What counts are the values: a file may have another name now, and another file the same.
+cp "$dir/five/final.npz" "$dir/moved.npz"
+code 0 'finished before' "$dir/load" --out "$dir/again" --load "$dir/moved.npz" --resume auto
+cp "$dir/ten/final.npz" "$dir/moved.npz"
+code 0 'step 0/5' "$dir/load" --out "$dir/from" --load "$dir/moved.npz"
+cp "$dir/five/final.npz" "$dir/moved.npz"
+code 3 'which has other values now' "$dir/load" --out "$dir/from" --load "$dir/moved.npz" --resume auto
+printf 'v\n1\n2\n' >"$dir/v.csv"
+cat >"$dir/data.mlo" <<EOF
+dim N;
+data d { file = "v.csv"; v : f64[N]; }
+level fit { var w : f64[N] = 0; minimize sum((w - d.v)^2); optimizer = sgd(lr = 0.1); steps = 5; }
+run main of fit { precision = f64; checkpoint = every(2); }
+EOF
+"$MLOC" build "$dir/data.mlo" -o "$dir/data"
+"$dir/data" -q --out "$dir/of-data"
+printf 'v\n1.0\n2.0\n' >"$dir/u.csv"
+code 0 'finished before' "$dir/data" --out "$dir/of-data" --resume auto --data d="$dir/u.csv"
+printf 'v\n1\n3\n' >"$dir/v.csv"
+code 3 'its data had other values' "$dir/data" --out "$dir/of-data" --resume auto
+code 3 'its data had other values' "$dir/data" --out "$dir/new" --resume "$dir/of-data/checkpoints/0000000004.npz"
+code 0 'step 0/5' "$dir/data" --out "$dir/of-data"
+code 0 'finished before' "$dir/data" --out "$dir/of-data" --resume auto
 
 # ---- metrics of the edges: a solve that is exact, and norms that are those of differences
 
@@ -302,6 +325,9 @@ code 0 '1 of 1 steps' "$MLOC" run "$p" third --load "$dir/hand/retrain/final.npz
 grep -q '^run main' "$dir/said" && fail "--load, and a run before it began"
 code 0 'main: finished before' "$MLOC" run "$p" third --out "$dir/three" --resume auto --set search.optimizer.lr=0.05 --set other=2
 grep -q 'step' "$dir/said" && fail "finished runs were run: $(cat "$dir/said")"
+mv "$dir/three" "$dir/moved" # the folder may have another name then
+code 0 'retrain: finished before' "$MLOC" run "$p" third --out "$dir/moved" --resume auto --set search.optimizer.lr=0.05 --set other=2
+mv "$dir/moved" "$dir/three"
 rm "$dir/three/final.npz" "$dir/three/retrain/final.npz"
 code 0 'step 5/5' "$MLOC" run "$p" third --out "$dir/three" --resume auto --set search.optimizer.lr=0.05 --set other=2
 cmp "$dir/three/final.npz" "$dir/hand/final.npz" || fail "resumed: another final.npz"
