@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 double rt_metric_value(const MloRun *run, int i) {
   const MloMetric *m = &run->program->metric[i];
@@ -346,16 +347,21 @@ static bool take_inputs(MloRun *run, RtErr *e) {
   return ok;
 }
 
+/* Tries the run directory, and keeps others out of it. */
+static bool take_folder(const MloRun *run, int *lock, RtErr *e) {
+  const RtOptions *o = &run->option;
+  return !o->out || (rt_dir_check(run->program, o, e) && rt_dir_lock(o->out, lock, e));
+}
+
 static int run_program(MloRun *run) {
   const MloProgram *p = run->program;
   RtErr e = {0};
-  int status = 0;
+  int status = 0, lock = -1;
   bool auto_resume = run->option.resume && !strcmp(run->option.resume, "auto");
-  bool ready = check_program(p, &e) &&
-               (auto_resume || !run->option.out || rt_dir_check(p, &run->option, &e)) &&
-               take_inputs(run, &e);
+  bool ready =
+      check_program(p, &e) && (auto_resume || take_folder(run, &lock, &e)) && take_inputs(run, &e);
   bool over = ready && finished(run);
-  ready = ready && !over && (!auto_resume || rt_dir_check(p, &run->option, &e)) &&
+  ready = ready && !over && (!auto_resume || take_folder(run, &lock, &e)) &&
           rt_best_begin(run, &e) &&
           (run->option.seeds || (rt_checkpoint_find(run, &e) && rt_load_given(run, &e)));
   if (ready && p->checkpoint_every && !run->option.out && !run->option.quiet)
@@ -363,6 +369,7 @@ static int run_program(MloRun *run) {
   if (ready) status = execute(run, &e);
   if (run->err.code) status = say(p, &run->err);
   if (e.code) status = say(p, &e);
+  if (lock >= 0) close(lock);
   if (run->arena) munmap(run->arena, p->arena_bytes ? p->arena_bytes : 1);
   rt_load_free(&run->load);
   rt_best_free(&run->best);

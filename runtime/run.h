@@ -124,6 +124,10 @@ int rt_say(const MloRun *run, const RtErr *e);
    be written and has room for the results; rt_dir_begin removes an older run's files and writes the
    first run.json. */
 bool rt_dir_check(const MloProgram *p, const RtOptions *o, RtErr *e);
+/* Keeps other runs out of the folder for as long as *lock is open, or the process alive; -1 where
+   the filesystem has no locks. With --seeds the folder of them all is locked. Errors: RT_USAGE,
+   where another run is at work there. */
+bool rt_dir_lock(const char *out, int *lock, RtErr *e);
 bool rt_dir_begin(MloRun *run, RtErr *e);
 bool rt_dir_metrics(MloRun *run, RtErr *e);
 /* metrics.csv, final.npz where the variables are worth keeping (status 0 and 75), run.json. */

@@ -1,17 +1,20 @@
 /* The run directory: metrics.csv, run.json and final.npz. It is tried out before the first step, so
    that hours of work do not end in "permission denied". */
 
+#define _GNU_SOURCE
 #include "runtime/blas.h"
 #include "runtime/cpu.h"
 #include "runtime/run.h"
 #include "runtime/write.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -73,6 +76,14 @@ bool rt_dir_check(const MloProgram *p, const RtOptions *o, RtErr *e) {
                    o->out, (unsigned long long)needed,
                    (unsigned long long)((uint64_t)fs.f_bavail * fs.f_frsize));
   return true;
+}
+
+bool rt_dir_lock(const char *out, int *lock, RtErr *e) {
+  *lock = open(out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (*lock < 0 || flock(*lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return true;
+  close(*lock);
+  *lock = -1;
+  return rt_fail(e, RT_USAGE, "--out %s: another run is at work there", out);
 }
 
 static json_t *number(double v) { return isfinite(v) ? json_real(v) : json_null(); }

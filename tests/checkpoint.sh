@@ -194,6 +194,17 @@ step=$((step + 30))
 code 0 'resumed at step' "$p" --out "$dir/term" --resume auto --steps $step
 same whole term
 
+# One run at a time in a folder; what a killed one held is free at once.
+"$p" -q --out "$dir/taken" --steps 1000000 &
+child=$!
+while [ ! -e "$dir/taken/checkpoints" ]; do sleep 0.01; done
+code 2 'another run is at work there' "$p" --out "$dir/taken" --steps 5
+code 2 'another run is at work there' "$p" --out "$dir/taken" --resume auto
+code 2 'another run is at work there' "$p" --out "$dir/taken" --seeds=2 --steps 5
+kill -9 $child
+wait $child 2>/dev/null || :
+code 0 'step' "$p" --out "$dir/taken" --steps 5
+
 # The run before it had fewer steps; a file by its name.
 "$p" -q --out "$dir/short" --steps 100
 code 0 'resumed at step 100' "$p" --out "$dir/long" --resume "$dir/short/checkpoints/0000000100.npz"
