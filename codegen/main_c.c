@@ -335,7 +335,7 @@ static void program(Main *m, int nsetting, int narray, int nmetric, int nstate, 
   if (ncursor) text_addf(t, ".ncursor = %d,\n.cursor = cursors,\n", ncursor);
   text_addf(t, ".after = %s,\n", quote_or_null(u, p->run.after));
   text_addf(t, ".top_steps = %s,\n", quote_or_null(u, steps ? steps->name : NULL));
-  text_add(t, ".schedule = schedule,\n};\n");
+  text_add(t, ".process = true,\n.schedule = schedule,\n};\n");
 }
 
 static void tables(Main *m) {

@@ -133,6 +133,7 @@ typedef struct MloProgram {
   size_t top_steps_offset;           /* i32 scalar that the schedule's outer loop reads: --steps */
   int64_t seed, steps, report_every; /* defaults */
   bool report_csv;
+  bool process; /* mlo_main gets the arguments of the process, which it may start anew with them */
   /* Runs the whole schedule; returns 0 or the first status that a mlo_report call gave. */
   int (*schedule)(MloRun *run, unsigned char *arena);
 } MloProgram;

@@ -7,6 +7,7 @@
 #include "runtime/blas.h"
 #include "runtime/cpu.h"
 #include "runtime/data.h"
+#include "runtime/spin.h"
 #include "runtime/split.h"
 
 #include <errno.h>
@@ -391,8 +392,10 @@ int mlo_main(int argc, char **argv, const MloProgram *p) {
     rt_print_licenses();
   else if (run.option.action == ACTION_VERSION)
     printf("%s (mloc %s, program %s)\n", p->name, p->version, p->hash);
-  else
+  else {
+    if (p->process) rt_spin_less(argv, run.option.nthread);
     status = run_program(&run);
+  }
   rt_options_free(p, &run.option);
   if (fflush(stdout) != 0 && status == 0) {
     perror(p->name);
