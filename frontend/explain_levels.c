@@ -382,9 +382,10 @@ const Explanation explain_levels[] = {
      "sorting or shifting rows, comparing each with each, or a sum over rows of what\n"
      "needs a mean over all of them.\n",
      NULL, NULL},
-    {"E0340", "--set of an unknown name",
+    {"E0340", "--set or --data of an unknown name",
      "`--set NAME=VALUE` changes a dim, a const or a setting such as\n"
-     "`tune.optimizer.lr`.\n",
+     "`tune.optimizer.lr`; `--data SOURCE=FILE` gives a data source\n"
+     "another file.\n",
      NULL, NULL},
     {"E0341", "--set of a wrong value",
      "The value is not a number, or out of the range of what it is given to.\n", NULL, NULL},

@@ -257,7 +257,24 @@ static void check_bound(Sema *s) {
   }
 }
 
+/* Every --data must name a source, of this run or of another one. */
+static void check_files(Sema *s) {
+  for (int i = 0; i < s->opt->ndata; i++) {
+    const char *text = s->opt->data[i], *name = arena_strndup(s->arena, text, strcspn(text, "="));
+    const Symbol *y = scope_find(s, name);
+    if (y && y->kind == SYM_DATA) continue;
+    const char **names = NULL;
+    int n = 0, cap = 0;
+    for (int k = 0; k < s->nsymbol; k++)
+      if (s->symbol[k]->kind == SYM_DATA) VEC_PUSH(s->arena, names, n, cap, s->symbol[k]->name);
+    Diag *d = diag_error(s->diags, (Span){0, 0}, "E0340", "--data %s: there is no source `%s`",
+                         text, name);
+    help_nearest(s, d, name, names, n);
+  }
+}
+
 void sema_data(Sema *s) {
+  check_files(s);
   for (int i = 0; i < s->nsymbol; i++)
     if (s->symbol[i]->kind == SYM_DATA) {
       declare(s, s->symbol[i]);

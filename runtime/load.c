@@ -2,7 +2,7 @@
    file is read and checked as data is, before anything of the run directory is touched; the values
    wait in a block of their own until the schedule has set the initial ones. */
 
-#include "runtime/run.h"
+#include "runtime/checkpoint.h"
 
 #include "runtime/data.h"
 #include "runtime/npz.h"
@@ -67,6 +67,12 @@ static bool match(MloRun *run, const RtArchive *a, size_t *bytes, RtErr *e) {
   l->field = calloc((size_t)a->n + 1, sizeof *l->field);
   l->array = calloc((size_t)a->n + 1, sizeof *l->array);
   bool ok = (l->field && l->array) || rt_fail(e, RT_DATA, "%s: out of memory", a->path);
+  for (int i = 0; ok && i < a->n; i++)
+    if (!strcmp(a->name[i], CHECKPOINT_STEPS))
+      ok = rt_fail(
+          e, RT_DATA,
+          "%s: a checkpoint: expected a run's final.npz (--resume goes on from a checkpoint)",
+          a->path);
   for (int i = 0; ok && i < a->n; i++) {
     const MloArray *v = find_variable(run->program, a->name[i]);
     if (v && (ok = check_array(a, i, v, e))) add(l, v, bytes);

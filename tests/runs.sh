@@ -39,6 +39,9 @@ sed -n 2p "$dir/more/metrics.csv" | cut -d, -f2 >"$dir/b"
 cmp "$dir/a" "$dir/b" || fail "another loss after --load"
 code 0 '1 variables loaded' "$MLOC" run "$dir/load.mlo" -v --load "$dir/five/final.npz"
 
+# A checkpoint has variables in another form, and states by their names.
+code 3 'a checkpoint: expected a run' "$dir/load" --load "$dir/five/checkpoints/0000000004.npz"
+
 # A level that would begin with the values of another one begins with those of the file.
 for how in 'init = copy(w, low.w);' ''; do
   cat >"$dir/copy$((${#how} > 0)).mlo" <<EOF
@@ -337,6 +340,8 @@ grep -q '20 of 20 steps' "$dir/said" || fail "--steps reached a run before: $(ca
 code 0 '1 of 1 steps' "$MLOC" run "$p" third --data train="$dir/x.csv" --data held="$dir/x.csv" # of the runs that read it
 code 2 '--seeds: not offered' "$MLOC" run "$p" third --seeds=2
 code 1 'E0340' "$MLOC" run "$p" third --set nothing=1
+code 1 'did you mean `train`' "$MLOC" run "$p" third --data trian="$dir/x.csv"
+code 1 'E0340' "$MLOC" check "$p" --data nothing="$dir/x.csv"
 # What another process asks of mloc reaches the run that is under way; one request may be two signals, and is one.
 "$MLOC" run "$p" retrain -q --out "$dir/asked" --set search.steps=100000000 --set search.optimizer.lr=0 2>/dev/null &
 child=$! waited=0

@@ -287,6 +287,11 @@ static void test_set(void **state) {
   assert_true(storage(r.program, "fit.optimizer.lr", ST_SETTING)->value == 0.125);
   assert_true(storage(r.program, "fit.steps", ST_SETTING)->value == 9);
   arena_free(r.arena);
+  const char *const file = "widht=x.csv";
+  r = compile(text, (SemaOptions){.data = &file, .ndata = 1});
+  assert_null(r.program);
+  assert_string_equal(r.diags->diag[0]->code, "E0340");
+  arena_free(r.arena);
   static const char *const wrong[][2] = {{"widht=5", "E0340"},
                                          {"width=x", "E0341"},
                                          {"N=-1", "E0341"},
