@@ -92,7 +92,7 @@ static char *about(const MloRun *run, int64_t done) {
         o, "best",
         json_pack("{s:I, s:f}", "step", (json_int_t)run->best.step, "value", run->best.value));
   if (o && run->option.load) {
-    json_object_set_new(o, "load", json_string(run->option.load));
+    json_object_set_new(o, "load", json_string(run->option.load)); /* absent if not UTF-8 */
     json_object_set_new(o, "load_crc32", json_integer((json_int_t)run->inputs.load));
   }
   char *text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;

@@ -102,12 +102,12 @@ static void compare_inputs(const MloRun *run, const json_t *o, Differences *d) {
   const char *load = json_string_value(json_object_get(o, "load")), *now = run->option.load;
   if (json_integer_value(data) != (json_int_t)run->inputs.data)
     differ(d, "its data had other values than this run's");
-  if (!now || (load && json_integer_value(began) == (json_int_t)run->inputs.load)) return;
-  if (load && !strcmp(load, now))
+  if (!now || (began && json_integer_value(began) == (json_int_t)run->inputs.load)) return;
+  if (!load) load = began ? "another file" : "initial values"; /* its name was not UTF-8 */
+  if (!strcmp(load, now))
     differ(d, "it began from %.100s, which has other values now", now);
   else
-    differ(d, "it began from %.100s, this run begins from %.100s", load ? load : "initial values",
-           now);
+    differ(d, "it began from %.100s, this run begins from %.100s", load, now);
 }
 
 static void compare(const MloRun *run, const json_t *o, Differences *d) {

@@ -80,6 +80,11 @@ cp "$dir/ten/final.npz" "$dir/moved.npz"
 code 0 'step 0/5' "$dir/load" --out "$dir/from" --load "$dir/moved.npz"
 cp "$dir/five/final.npz" "$dir/moved.npz"
 code 3 'which has other values now' "$dir/load" --out "$dir/from" --load "$dir/moved.npz" --resume auto
+odd=$dir/$(printf '\377').npz # no UTF-8, and so no JSON
+cp "$dir/five/final.npz" "$odd"
+code 0 'step 0/5' "$dir/load" --out "$dir/from" --load "$odd"
+rm "$dir/from/final.npz"
+code 0 'resumed at step 4' "$dir/load" --out "$dir/from" --load "$odd" --resume auto
 printf 'v\n1\n2\n' >"$dir/v.csv"
 cat >"$dir/data.mlo" <<EOF
 dim N;
