@@ -29,6 +29,11 @@ static void shape(char *text, size_t size, int rank, const int64_t *dim) {
   rt_shape_text(text, size, rank, wide);
 }
 
+static bool fits(MloDType want, char kind) {
+  if (want == MLO_BOOL) return kind == 'b';
+  return want == MLO_I32 ? kind == 'i' : kind == 'f';
+}
+
 /* Type and shape of an array of the file must be the variable's; floats may be of another width. */
 static bool check_array(const RtArchive *a, int at, const MloArray *want, RtErr *e) {
   char label[500], expected[200], found[200];
@@ -38,7 +43,7 @@ static bool check_array(const RtArchive *a, int at, const MloArray *want, RtErr 
   bool ok = rt_array_open(a, at, label, &f, e) && rt_array_header(&f, &h, e);
   rt_array_close(&f);
   if (!ok) return false;
-  bool same = h.rank == want->rank && h.kind == 'f';
+  bool same = h.rank == want->rank && fits(want->dtype, h.kind);
   for (int i = 0; same && i < h.rank; i++) same = h.dim[i] == want->dim[i];
   if (same) return true;
   shape(expected, sizeof expected, want->rank, want->dim);

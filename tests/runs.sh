@@ -65,6 +65,24 @@ last_at() { tail -n 1 "$dir/$1/metrics.csv" | cut -d, -f4; }
 [ "$(last_at copied)" = 3 ] && [ "$(last_at plain)" = 5 ] && [ "$(last_at loaded)" = 5 ] ||
   fail "init = copy: $(last_at copied) $(last_at plain) $(last_at loaded)"
 
+# States of every element type are loaded.
+cat >"$dir/states.mlo" <<EOF
+level fit {
+  var w : f64[2] = 1;
+  state n : i32[] = 0 next n + 1;
+  state odd : bool[] = false next not odd;
+  minimize norm2(w - f64(n));
+  optimizer = sgd(lr = 0.1);
+  steps = 3;
+  metric n_is = n;
+  metric odd_is = f64(odd);
+}
+run main of fit { precision = f64; report = every(1, csv); }
+EOF
+"$MLOC" run "$dir/states.mlo" -q --out "$dir/three"
+"$MLOC" run "$dir/states.mlo" -q --out "$dir/six" --load "$dir/three/final.npz"
+[ "$(tail -n 1 "$dir/six/metrics.csv" | cut -d, -f3-)" = 6,0 ] || fail "states after --load"
+
 # --resume auto: the file counts where there is no checkpoint.
 code 0 'step 0/5' "$dir/load" --out "$dir/again" --load "$dir/five/final.npz" --resume auto
 cmp "$dir/again/final.npz" "$dir/more/final.npz" || fail "--resume auto without a checkpoint"
