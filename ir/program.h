@@ -144,8 +144,8 @@ struct Level {
   /* filled by differentiate */
   Storage *grad, **state; /* optimizer->nstate flat vectors; state[0..) */
   Storage *count;         /* i32: steps taken by this level */
-  /* restart = fresh: after each step of the level above, new initial values and cleared optimizer
-     state. restarts: how often (init draws by it), by the frontend; NULL: warm. started: count at
+  /* restart = fresh: before the first step after each step of the level above, new initial values
+     and cleared optimizer state. restarts: how often (init draws by it), by the frontend; NULL: warm. started: count at
      the last restart, from which the optimizer's step number counts. */
   Storage *restarts, *started;
   Func *restart;

@@ -95,7 +95,8 @@ static void emit_update(Program *p, Level *level) {
 }
 
 /* restart = fresh: init with the next number of restarts, optimizer states of zero, steps that
- * count anew. */
+   count anew. A step of a level above makes it due, and it comes before the level's next step:
+   until then all levels above read what the level has reached. */
 static void emit_restart(Program *p, Level *level) {
   Func *f = level->restart = program_func(p, ROLE_INIT, "%s.restart", level->name);
   Graph *g = f->graph;
@@ -110,6 +111,11 @@ static void emit_restart(Program *p, Level *level) {
     func_result(p, f, ir_const(g, level->state[i]->type, 0), level->state[i], NULL);
   func_result(p, f, storage_read(g, level->count), level->started, NULL);
   func_result(p, f, next, level->restarts, NULL);
+  const Type flag = type_scalar(DT_BOOL);
+  Storage *due = program_storage(p, ST_STATE, flag, "%s.restart.due", level->name);
+  func_result(p, f, ir_const(g, flag, 0), due, NULL);
+  Func *expire = program_func(p, ROLE_UPDATE, "%s.restart.expire", level->name);
+  func_result(p, expire, ir_const(expire->graph, flag, 1), due, NULL);
 }
 
 /* ---- systems */
@@ -326,15 +332,34 @@ Stmt **gradient_statements(Program *p, Level *l, Stmt **first) {
   return push_call(p, l->gradient, tail);
 }
 
-/* while begin: copy. Its one round ends it. */
-static Stmt **push_copy(Program *p, const Level *l, Stmt **first) {
-  *first = NULL;
-  if (!l->copy) return first;
-  Stmt *once = *first = stmt_new(p, STMT_WHILE);
-  once->cond = l->begin;
+/* while cond: f. Its one round ends it. */
+static Stmt **push_once(Program *p, Storage *cond, Func *f, Stmt **tail) {
+  Stmt *once = *tail = stmt_new(p, STMT_WHILE);
+  once->cond = cond;
   once->count = 1;
-  push_call(p, l->copy, &once->body);
+  push_call(p, f, &once->body);
   return &once->next;
+}
+
+/* What comes before a step: a restart that is due, then copies of other levels' values. */
+static Stmt **push_start(Program *p, const Level *l, Stmt **first) {
+  Stmt **tail = first;
+  *first = NULL;
+  if (l->restart) {
+    const char *due = arena_printf(p->arena, "%s.restart.due", l->name);
+    tail = push_once(p, program_find(p, due), l->restart, tail);
+  }
+  return l->copy ? push_once(p, l->begin, l->copy, tail) : tail;
+}
+
+/* What follows a step of l: levels below that restart are to do so. */
+static Stmt **push_expire(Program *p, const Level *l, Stmt **tail) {
+  for (int e = 0; e < l->nedge; e++) {
+    const Level *lower = l->edge[e].lower;
+    const char *name = arena_printf(p->arena, "%s.restart.expire", lower->name);
+    if (lower->restart) tail = push_call(p, program_find_func(p, name), tail);
+  }
+  return tail;
 }
 
 /* Appends the draws that come before the solves and the gradient of l: a fresh batch of every level
@@ -394,15 +419,13 @@ static void rewrite(Program *p, Stmt **at) {
       at = &s->next;
       continue;
     }
-    Stmt *first, *gradient, **tail = push_copy(p, s->level, &first);
+    Stmt *first, *gradient, **tail = push_start(p, s->level, &first);
     Stmt **end = hypergradient_statements(p, s->level, &gradient);
     *tail = gradient;
     tail = push_advance(p, s->level, gradient, end);
     if (s->level->settings) tail = push_call(p, s->level->settings, tail);
     tail = push_call(p, s->level->update, tail);
-    for (int e = 0; e < s->level->nedge; e++)
-      if (s->level->edge[e].lower->restart)
-        tail = push_call(p, s->level->edge[e].lower->restart, tail);
+    tail = push_expire(p, s->level, tail);
     *tail = s->next;
     *at = first;
     at = tail;
