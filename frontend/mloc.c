@@ -595,8 +595,8 @@ static const Command commands[] = {
      EMIT, call_emit},
     {"inspect", "p.mlo", "Shows kernels, memory and schedule.", INSPECT, call_inspect},
     {"check-grad", "p.mlo",
-     "Compares each level's hypergradient, by its methods and by dense solves, with central\n"
-     "differences of the solved program, in double precision.",
+     "Compares each level's hypergradient with central differences of the solved program.\n"
+     "It is taken by the level's methods and by dense solves, in double precision.",
      CHECK_GRAD, call_check_grad},
     {"fmt", "p.mlo ...", "Brings programs into the one canonical format, in place.", FMT, call_fmt},
     {"explain", "[E0123 | builtins]",
