@@ -11,8 +11,9 @@ Diag *ops_error(Ops *o, Span span, const char *code, const char *fmt, ...) {
   va_start(ap, fmt);
   const char *text = arena_vprintf(o->arena, fmt, ap);
   va_end(ap);
-  Diag *d = diag_error(o->diags, span, code, "%s", text);
-  if (o->call.hi > o->call.lo) diag_label(o->diags, d, o->call, "in this call of `%s`", o->callee);
+  bool called = o->call.hi > o->call.lo, placed = span.hi > span.lo;
+  Diag *d = diag_error(o->diags, placed || !called ? span : o->call, code, "%s", text);
+  if (called) diag_label(o->diags, d, o->call, "in this call of `%s`", o->callee);
   return d;
 }
 
