@@ -71,23 +71,29 @@ Value schedule_step(Sema *s) { return s->ops.step ? step_now(&s->ops) : value_ba
 
 /* ---- which settings are schedules */
 
-static const AstExpr *find(Sema *s, const AstExpr *e, bool (*wanted)(Sema *, const AstExpr *)) {
+typedef bool Wanted(Sema *s, SLevel *l, const AstExpr *e);
+
+static const AstExpr *find(Sema *s, SLevel *l, const AstExpr *e, Wanted *wanted) {
   if (!e) return NULL;
-  if (wanted(s, e)) return e;
+  if (wanted(s, l, e)) return e;
   const AstExpr *part[] = {e->a, e->b, e->c}, *found = NULL;
-  for (int i = 0; i < 3 && !found; i++) found = find(s, part[i], wanted);
-  for (const AstArg *a = e->arg; a && !found; a = a->next) found = find(s, a->value, wanted);
+  for (int i = 0; i < 3 && !found; i++) found = find(s, l, part[i], wanted);
+  for (const AstArg *a = e->arg; a && !found; a = a->next) found = find(s, l, a->value, wanted);
   return found;
 }
 
-static bool is_schedule(Sema *s, const AstExpr *e) {
+static bool is_schedule(Sema *s, SLevel *l, const AstExpr *e) {
+  (void)l;
   if (e->kind == EX_NAME) return !strcmp(e->text, "step") && !scope_find(s, "step");
   if (e->kind != EX_CALL || e->a->kind != EX_NAME) return false;
   const Symbol *y = scope_find(s, e->a->text);
   return schedule_find(e->a->text) && !(y && y->kind == SYM_FN);
 }
 
-static bool is_level_read(Sema *s, const AstExpr *e) {
+/* What belongs to a level: of any by the level's name, of l itself by its own. */
+static bool is_level_read(Sema *s, SLevel *l, const AstExpr *e) {
+  if (e->kind == EX_NAME)
+    return !scope_find(s, e->text) && (instance_member(l->root, e->text) || level_let(l, e->text));
   const Symbol *y = e->kind == EX_FIELD && e->a->kind == EX_NAME ? scope_find(s, e->a->text) : NULL;
   return y && y->kind == SYM_LEVEL;
 }
@@ -129,7 +135,7 @@ static void check_limits(Sema *s, SLevel *l, const SSetting *set) {
     Moment m = {.s = s, .level = l, .step = step};
     const double *x;
     ir_eval(scratch, l->settings, &set->node, 1, value_of, &m, &x);
-    if (*x >= info->lo && *x <= info->hi) continue;
+    if (isfinite(*x) && *x >= info->lo && *x <= info->hi) continue;
     Diag *d = diag_error(s->diags, set->schedule->span, "E0525",
                          "`%s` = %g at step %.0f is out of its range", info->name, *x, step);
     diag_note(s->diags, d, "it is at least %g%s: %s", info->lo,
@@ -172,12 +178,12 @@ void schedules_lower(Sema *s, SLevel *l) {
 }
 
 bool schedule_value(Sema *s, SLevel *l, const AstExpr *e, SSetting *set, bool *ok) {
-  const AstExpr *read = find(s, e, is_level_read);
+  const AstExpr *read = find(s, l, e, is_level_read);
   *ok = false;
   if (read) {
     Diag *d = diag_error(s->diags, read->span, "E0528", "`%s` of `%s` reads a variable",
                          set->info->name, l->optimizer->name);
-    const char *upper = read->a->text;
+    const char *upper = read->kind == EX_FIELD ? read->a->text : l->name;
     if (strcmp(upper, l->name))
       diag_path(s->diags, d, "%s -> %s -x-> %s.optimizer.%s -> %s.%s", upper, l->name, l->name,
                 set->info->name, upper, read->text);
@@ -187,7 +193,7 @@ bool schedule_value(Sema *s, SLevel *l, const AstExpr *e, SSetting *set, bool *o
               l->name);
     return true;
   }
-  if (find(s, e, is_schedule)) set->schedule = e;
+  if (find(s, l, e, is_schedule)) set->schedule = e;
   *ok = set->schedule;
   return *ok;
 }
