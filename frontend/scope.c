@@ -1,5 +1,6 @@
 /* The one namespace of a program: from names to what they stand for, by hash; what may be
    declared; the nearest name for misspelt ones; and the values that the command line sets. */
+#include <ctype.h>
 #include <string.h>
 
 #include "frontend/builtins.h"
@@ -122,6 +123,7 @@ const char *nearest(const char *name, const char *const *list, int n) {
   int limit = (int)strlen(name) / 3, least = limit < 1 ? 1 : limit;
   for (int i = 0; i < n; i++) {
     int d = distance(name, list[i]);
+    if (!name[1] && tolower(name[0]) != tolower(list[i][0])) continue;
     if (d > least || (best && d >= least)) continue;
     least = d;
     best = list[i];

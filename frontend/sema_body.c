@@ -446,10 +446,13 @@ void sema_check_body(Sema *s, SInstance *t) {
       next_states(s, t);
     }
   }
-  bool returns = false;
-  for (const AstItem *it = y->item->body; it; it = it->next)
-    returns = returns || it->kind == AST_RETURN;
-  if (!returns) {
+  const AstItem *end = y->item->body;
+  while (end && end->kind != AST_RETURN) end = end->next;
+  if (end && end->next) {
+    Diag *d = diag_error(s->diags, end->next->name_span, "E0010", "nothing comes after `return`");
+    diag_label(s->diags, d, end->name_span, "the value of module `%s`", y->name);
+  }
+  if (!end) {
     Diag *d =
         diag_error(s->diags, y->item->name_span, "E0334", "module `%s` returns nothing", y->name);
     diag_help(s->diags, d, "end it with `return ...;`");

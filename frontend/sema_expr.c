@@ -392,9 +392,13 @@ static Value no_function(Sema *s, const AstExpr *f) {
 
 Value sema_call(Sema *s, const AstExpr *e) {
   const AstExpr *f = e->a;
+  int at;
+  bool bad;
   if (f->kind == EX_ERROR) return value_bad();
-  SInstance *t = sema_instance(s, f);
-  if (t) {
+  SMember *m = sema_member(s, f, &at, &bad);
+  if (bad) return value_bad();
+  if (m && m->kind == MEMBER_INSTANCE) {
+    SInstance *t = m->instance[at];
     SLevel *l = s->env.level;
     if (l && !s->env.instance && !may_read(s, t->level)) return unrelated(s, f, t->level);
     return sema_call_module(s, t, e);
@@ -422,6 +426,11 @@ Value sema_call(Sema *s, const AstExpr *e) {
     d = ops_error(&s->ops, f->span, "E0101", "there is no function `%s`", f->text);
     if (schedule)
       diag_help(s->diags, d, "schedules stand in the settings of optimizers");
+    else if (!strcmp(f->text, "training"))
+      diag_help(s->diags, d, "it is a condition: `if training() then a else b`");
+    else if (scope_module(s, f->text))
+      diag_help(s->diags, d, "a level has instances of it, which are called: `var net = %s[..];`",
+                f->text);
     else
       help_nearest_visible(s, d, f->text);
   }

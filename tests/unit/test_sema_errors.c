@@ -173,6 +173,10 @@ static const Wrong statements[] = {
     {"minimize sum(concat(w, w > 0));", "E0211@2"},
     {"minimize sum(segment_sum(train.x, train.y, 3)) + norm2(w);", "E0216@2"},
     {"minimize max(w[0..0]);", "E0206@2"},
+    {"var net = nope[3];\nminimize norm2(net(w));", "E0101@2"},
+    {"var net = linear(3, 3);\nminimize norm2(net(w));", "E0334@2"},
+    {"var net[2] = linear[D, D];\nminimize norm2(net(w));", "E0329@3"},
+    {"var net[2] = linear[D, D];\nminimize norm2(net[2](w));", "E0208@3"},
 };
 
 static void test_statements(void **state) {
@@ -214,6 +218,7 @@ static const Wrong declarations[] = {
     {"module m[I](x : f32[I]) -> f32[2 * I] {\nreturn x; }\n", "E0217@1"},
     {"module m[I](x : f32[I]) -> f32[I] {\nparam W : f32[I, J];\nreturn x; }\n", "E0101@2"},
     {"module m[I](x : f32[I]) -> f32[I] {\nparam W : f32[I];\nlet y = W @ W; }\n", "E0334@1"},
+    {"module m[I](x : f32[I]) -> f32[I] {\nreturn x;\nlet y = x; }\n", "E0010@3"},
     {"module m[I](x : f32[I, W]) -> f32[I, W] {\nparam W : f32[I];\nreturn x; }\n", "E0102@2"},
     {"module m[I, I](x : f32[I]) -> f32[I] { return x; }\n", "E0102@1"},
     {"module m[I](x : f32[I]) -> f32[I] {\nvar q = m[I];\nreturn q(x); }\n", "E0111@2"},
