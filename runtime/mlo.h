@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MLO_ABI = 5, MLO_MAX_RANK = 6 };
+enum { MLO_ABI = 6, MLO_MAX_RANK = 6 };
 
 /* Same order as the compiler's element types. */
 typedef enum MloDType { MLO_BOOL, MLO_I32, MLO_F32, MLO_F64 } MloDType;
@@ -141,7 +141,7 @@ typedef struct MloProgram {
 /* Parses options, loads and checks data, runs, writes the run directory; returns the exit code
    (0 ok, 2 usage, 3 data or output, 4 diverged, 5 device, 75 interrupted). The arena is zeroed and
    aligned to a page. The versioned symbol makes a runtime of another ABI fail at link time. */
-#define mlo_main mlo_main_abi5
+#define mlo_main mlo_main_abi6
 int mlo_main(int argc, char **argv, const MloProgram *p);
 
 /* Called by the schedule once a step of the top level, before its update at 0-based step `step` and
