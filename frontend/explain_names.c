@@ -112,8 +112,7 @@ const Explanation explain_names[] = {
     {"E0110", "not offered",
      "The language has this, but this version of the compiler does not offer it. The\n"
      "message says what can be used in its place, where there is something.\n",
-     "data d { file = \"d.npz\"; x : f32[3]; batch = 2; partial = keep; }\n",
-     "data d { file = \"d.npz\"; x : f32[3]; batch = 2; }\n"},
+     "fn top(x : f32[3]) -> f32 = sort(x)[2];\n", "fn top(x : f32[3]) -> f32 = max(x);\n"},
     {"E0111", "a function calls itself",
      "A fn is an expression with parameters, and is put in place of each call. Calls\n"
      "of itself, directly or through others, would never end.\n",

@@ -10,16 +10,16 @@ const Explanation explain_runs[] = {
      "  var w : f32[3] = 0;\n"
      "  minimize sum((w - 1)^2);\n"
      "  optimizer = sgd(lr = 0.1);\n"
-     "  metric size = sum(w^2);\n"
+     "  metric length = sum(w^2);\n"
      "}\n"
-     "run main of fit { keep_best = max(sise); }\n",
+     "run main of fit { keep_best = max(lenght); }\n",
      "level fit {\n"
      "  var w : f32[3] = 0;\n"
      "  minimize sum((w - 1)^2);\n"
      "  optimizer = sgd(lr = 0.1);\n"
-     "  metric size = sum(w^2);\n"
+     "  metric length = sum(w^2);\n"
      "}\n"
-     "run main of fit { keep_best = max(size); }\n"},
+     "run main of fit { keep_best = max(length); }\n"},
     {"E0351", "a run is after another run",
      "`run b of LEVEL after a { ... }` begins with the variables that the run `a` left, and\n"
      "`mloc run p.mlo b` runs `a` first. Runs cannot wait for each other.\n",

@@ -25,7 +25,7 @@ const Explanation explain_syntax[] = {
      "The program does not fit the grammar here: the message says what was found, and what\n"
      "could stand in its place. Reading goes on after the next `;`, or after the block.\n"
      "Reserved words (`data`, `level`, `in`, ...) cannot be names.\n",
-     "const data = 3;\n", "const size = 3;\n"},
+     "const data = 3;\n", "const rows = 3;\n"},
     {"E0006", "a `;` is missing",
      "Every statement, and every declaration without a block, ends with `;`.\n",
      "const a = 1\nconst b = 2;\n", "const a = 1;\nconst b = 2;\n"},

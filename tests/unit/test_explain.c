@@ -53,11 +53,13 @@ static bool check(const char *page, const char *program, const char *code) {
 static void pages(void **state) {
   (void)state;
   const Explanation *e;
+  int wrong = 0;
   for (int i = 0; (e = explain_at(i)); i++) {
     if (!e->wrong) continue;
-    check(e->code, e->wrong, e->code);
-    check(e->code, e->right, NULL);
+    wrong += !check(e->code, e->wrong, e->code);
+    wrong += !check(e->code, e->right, NULL);
   }
+  assert_int_equal(wrong, 0);
 }
 
 int main(void) {

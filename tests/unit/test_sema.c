@@ -42,6 +42,7 @@ static const char *const good[] = {
     "minimize norm2(w); metric far = max(abs(w)) > 1;",
     "let c : f32 = 2; minimize c * norm2(w);",
     "let loss = norm2(w); minimize loss;",
+    "var v : f32[D] = iota(D); minimize norm2(w - v);",
     "var m = max_pool; var a = avg_pool[3, S = 1]; var d = dropout[10];"
     "let x = reshape(d(outer(w, w)), 1, 1, -1, 1) * full(1, 1, D, 1, 1);"
     "minimize norm2(m(x)) + norm2(a(x));",
