@@ -42,6 +42,7 @@ void rt_signals_end(RtSignals *s) {
   atomic_store(&s->quit, true);
   pthread_kill(s->thread, SIGTERM); /* wakes the thread alone */
   pthread_join(s->thread, NULL);
-  pthread_sigmask(SIG_SETMASK, &s->before, NULL);
+  /* After an interruption the process only ends: a late copy must not change its exit code. */
+  if (!atomic_load(&s->stop)) pthread_sigmask(SIG_SETMASK, &s->before, NULL);
   s->running = false;
 }
