@@ -341,11 +341,14 @@ static int run_phase(const Compilation *c, int argc, char **argv, Phase f) {
    one before it left. Without --out, what they leave is in a temporary folder. */
 static int run_phases(const Compilation *c, int argc, char **argv, const char **name, int n) {
   Arena *a = c->arena;
-  const char *out = phase_option(argc, argv, "out"), *folder = out ? out : driver_folder(a);
+  const char *out = phase_option(argc, argv, "out"), *resume = phase_option(argc, argv, "resume");
   int code = 0;
   if (phase_option(argc, argv, "seeds"))
     return usage_error("--seeds: not offered for runs that come after others; build each run, and "
                        "give the seeds of the one before by --load");
+  if (resume && strcmp(resume, "auto") != 0)
+    return usage_error("--resume FILE: a file is of one run of several; expected auto");
+  const char *folder = out ? out : driver_folder(a);
   if (!folder) return usage_error("cannot make a temporary folder: %s", strerror(errno));
   Phase f = {.load = NULL};
   for (int i = 0; i <= n && code == 0; i++) {

@@ -362,6 +362,7 @@ code 0 '0 of 0 steps' "$MLOC" run "$p" third --steps 0
 grep -q '20 of 20 steps' "$dir/said" || fail "--steps reached a run before: $(cat "$dir/said")"
 code 0 '1 of 1 steps' "$MLOC" run "$p" third --data train="$dir/x.csv" --data held="$dir/x.csv" # of the runs that read it
 code 2 '--seeds: not offered' "$MLOC" run "$p" third --seeds=2
+code 2 '--resume FILE: a file is of one run' "$MLOC" run "$p" third --resume "$dir/three/checkpoints/0000000001.npz"
 code 1 'E0340' "$MLOC" run "$p" third --set nothing=1
 code 1 'did you mean `train`' "$MLOC" run "$p" third --data trian="$dir/x.csv"
 code 1 'E0340' "$MLOC" check "$p" --data nothing="$dir/x.csv"
