@@ -106,12 +106,28 @@ static Pos index_reverse(Emit *e, const Node *n, const Pos *ix) {
 }
 
 /* Row-major order is kept: linear index out, then divided by the operand's dimensions. */
+/* Axes of both sides whose sizes have the same product belong together, and divide only among
+   themselves: an axis that stays keeps its index, even where another one, outside of a guard, is
+   beyond its size. */
 static Pos index_reshape(Emit *e, const Node *n, const Pos *ix) {
   Type t = n->in[0]->type;
   Pos in = {.rank = t.rank};
-  Aff rest = emit_linear(n->type, ix);
-  for (int k = t.rank - 1; k > 0; k--) emit_divide(e, rest, t.dim[k], &rest, &in.e[k]);
-  if (t.rank) in.e[0] = rest;
+  int i = type_count(t) ? t.rank - 1 : -1, o = n->type.rank - 1;
+  while (i >= 0) {
+    Aff rest = aff_const(0);
+    int64_t inner = t.dim[i], outer = 1;
+    int last = i;
+    while (outer != inner || (o >= 0 && n->type.dim[o] == 1)) {
+      if (o >= 0 && outer <= inner) {
+        rest = aff_add(rest, ix->e[o], outer);
+        outer *= n->type.dim[o--];
+      } else {
+        inner *= t.dim[--i];
+      }
+    }
+    for (int k = last; k > i; k--) emit_divide(e, rest, t.dim[k], &rest, &in.e[k]);
+    in.e[i--] = rest;
+  }
   return in;
 }
 
@@ -193,8 +209,8 @@ static Val view_gather(Emit *e, const Node *n, const Pos *ix, int guard) {
 }
 
 static ViewFn *const views[NOP] = {
-    [OP_iota] = view_iota, [OP_random] = view_random, [OP_cast] = view_cast,
-    [OP_pad] = view_pad,   [OP_concat] = view_concat, [OP_gather] = view_gather,
+    [OP_iota] = view_iota, [OP_random] = view_random,   [OP_cast] = view_cast,
+    [OP_pad] = view_pad,   [OP_concat] = view_concat,   [OP_gather] = view_gather,
     [OP_skew] = view_skew, [OP_shuffle] = view_shuffle,
 };
 
