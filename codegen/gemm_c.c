@@ -1,4 +1,5 @@
-/* Matrix products. By the library: one call a batch element, into the product's home. By generated
+/* Matrix products. By the library: one call a batch element, into the product's home; products that
+   are added one after the other, into the sum's. By generated
    loops: tiles of the result in a local array, then the epilogue's anchors and stores over the
    tile. The loops over a tile are dot products (several at once, so that their horizontal sums
    overlap) where the right operand is contiguous along the summed axis, else updates of whole rows
@@ -25,8 +26,7 @@ static Side side(Emit *e, const Node *operand, bool transposed, int64_t along, i
 }
 
 /* Left: op(A)[i, k]; right: op(B)[k, j], whose rows are the summed index. */
-static Gemm gemm_of(Emit *e) {
-  const Node *n = e->kernel->anchor[0].node;
+static Gemm gemm_of(Emit *e, const Node *n) {
   int r = n->type.rank;
   Gemm g = {.e = e, .n = n, .rows = n->type.dim[r - 2], .columns = n->type.dim[r - 1], .batch = 1};
   g.sum = n->in[0]->type.dim[n->attr.i[0] ? r - 2 : r - 1];
@@ -40,30 +40,36 @@ static Gemm gemm_of(Emit *e) {
   return g;
 }
 
+/* p[batch] = `alpha` product + `beta` p[batch]. */
+static void library_call(Emit *e, const Node *product, int p, int alpha, int beta) {
+  Gemm g = gemm_of(e, product);
+  emit_open(e);
+  int b = emit_var(e, g.batch, "i");
+  const char *at = e->var[b].name;
+  text_addf(emit_body(e), "%s_%s(%s, %s, %lld, %lld, %lld, %d, p%d + %lld + %s * %lld, ",
+            provider_info(e->kernel->provider)->call, dtype_name(product->type.dtype),
+            g.left.sum == 1 ? "false" : "true", g.right.along == 1 ? "false" : "true",
+            (long long)g.rows, (long long)g.columns, (long long)g.sum, alpha, g.left.param,
+            (long long)g.left.offset, at, (long long)g.left.batch);
+  text_addf(emit_body(e), "p%d + %lld + %s * %lld, %d, p%d + %s * %lld);\n", g.right.param,
+            (long long)g.right.offset, at, (long long)g.right.batch, beta, p, at,
+            (long long)(g.rows * g.columns));
+  emit_close(e, cg_for(e, "", b));
+}
+
 void cg_gemm_call(Emit *e) {
-  Gemm g = gemm_of(e);
   const Kernel *k = e->kernel;
-  const char *suffix = dtype_name(g.n->type.dtype);
+  Term term[MAX_TERMS] = {{.product = k->anchor[0].node}};
+  int n = k->nanchor > 1 ? kernel_terms(k->anchor[k->nanchor - 1].node, term) : 1, first = 0;
   for (int i = 0; i < k->nstore; i++) {
     int p = emit_param(e, k->store[i].dest, k->store[i].row, true);
-    if (i) {
-      text_addf(emit_body(e), "memcpy(p%d, p%d, %lld);\n", p,
-                emit_param(e, k->store[0].dest, k->store[0].row, true),
-                (long long)type_bytes(g.n->type));
-      continue;
-    }
-    emit_open(e);
-    int b = emit_var(e, g.batch, "i");
-    const char *at = e->var[b].name;
-    text_addf(emit_body(e), "%s_%s(%s, %s, %lld, %lld, %lld, 1, p%d + %lld + %s * %lld, ",
-              provider_info(k->provider)->call, suffix, g.left.sum == 1 ? "false" : "true",
-              g.right.along == 1 ? "false" : "true", (long long)g.rows, (long long)g.columns,
-              (long long)g.sum, g.left.param, (long long)g.left.offset, at,
-              (long long)g.left.batch);
-    text_addf(emit_body(e), "p%d + %lld + %s * %lld, 0, p%d + %s * %lld);\n", g.right.param,
-              (long long)g.right.offset, at, (long long)g.right.batch, p, at,
-              (long long)(g.rows * g.columns));
-    emit_close(e, cg_for(e, "", b));
+    if (i)
+      text_addf(emit_body(e), "memcpy(p%d, p%d, %lld);\n", p, first,
+                (long long)type_bytes(k->store[i].node->type));
+    else
+      first = p;
+    for (int j = 0; i == 0 && j < n; j++)
+      library_call(e, term[j].product, p, term[j].minus ? -1 : 1, j > 0);
   }
 }
 
@@ -141,8 +147,8 @@ static void choose_tiles(Gemm *g, bool dot) {
 }
 
 void cg_gemm_loops(Emit *e) {
-  Gemm g = gemm_of(e);
   const Kernel *k = e->kernel;
+  Gemm g = gemm_of(e, k->anchor[0].node);
   if (g.columns == 1 && g.rows != 1) swap_sides(&g);
   bool dot = g.right.sum == 1 && !(g.right.along == 1 && g.columns > 1);
   choose_tiles(&g, dot);

@@ -324,6 +324,29 @@ bool kernel_operand(Storage *const *home, Node *n, Operand *out) {
   return true;
 }
 
+/* ---- sums of products */
+
+/* Adds the terms of n to the n0 that are there; -1: no. */
+static int add_terms(Node *n, bool minus, Term *term, int n0) {
+  if (n0 < 0) return -1;
+  if (n->op == OP_neg) return add_terms(n->in[0], !minus, term, n0);
+  if (n->op == OP_add || n->op == OP_sub) {
+    int n1 = add_terms(n->in[0], minus, term, n0);
+    return add_terms(n->in[1], minus != (n->op == OP_sub), term, n1);
+  }
+  if (n->op != OP_matmul || n0 == MAX_TERMS) return -1;
+  int at = n0;
+  for (; at > 0 && term[at - 1].product->id > n->id; at--) term[at] = term[at - 1];
+  if (at > 0 && term[at - 1].product == n) return -1;
+  term[at] = (Term){n, minus};
+  return n0 + 1;
+}
+
+int kernel_terms(Node *sum, Term term[MAX_TERMS]) {
+  int n = add_terms(sum, false, term, 0);
+  return n < 2 ? 0 : n;
+}
+
 /* ---- storages */
 
 const Storage *storage_root(const Storage *s) {

@@ -22,11 +22,12 @@
    last axis is kept; ROW anchors then come last and ELEM anchors read no anchor but ELEM. Without
    REDUCE anchors `reduced` marks the axes of the inner loops that ROW anchors stay out of. A
    parallel kernel without kept axes has one stage. GEMM: anchor[0] is a matmul over domain
-   [batch.., m, n]; further anchors are its epilogue, all ELEM (provider LOOPS only: a library call
-   stores anchor[0] in its home and does nothing else). SCATTER: anchor[0] is scatter_add or
-   scatter_max; the domain is that of its update; stores are of anchor[0] alone, its first dest is
-   where it accumulates. CALL: anchor[0] is a runtime call (solve). Operands of GEMM and CALL are
-   found by kernel_operand.
+   [batch.., m, n]. By LOOPS further anchors are its epilogue, all ELEM. By a library anchor[0] is
+   all and is stored; or all anchors but the last are matmuls, the last is their sum
+   (kernel_terms), and only that is stored: each call adds to what the calls before it left.
+   SCATTER: anchor[0] is scatter_add or scatter_max; the domain is that of its update; stores are of
+   anchor[0] alone, its first dest is where it accumulates. CALL: anchor[0] is a runtime call
+   (solve). Operands of GEMM and CALL are found by kernel_operand.
 
    Stages. In stage s the ROW anchors of s are computed, then one loop over the reduced axes
    computes the ELEM anchors of s and accumulates the REDUCE anchors of s. An ELEM anchor that a
@@ -116,6 +117,16 @@ typedef struct Operand {
 /* True with *out where `n` is such a view of a node that `home` (by id; NULL: any node but a view)
  * has. */
 bool kernel_operand(Storage *const *home, Node *n, Operand *out);
+
+/* A sum by add, sub and neg of at least two products, each of which stands in it once: the products
+   in order of their ids. The number of them, or 0 where `sum` is no such thing or adds more than
+   MAX_TERMS. */
+enum { MAX_TERMS = 8 };
+typedef struct Term {
+  Node *product;
+  bool minus;
+} Term;
+int kernel_terms(Node *sum, Term term[MAX_TERMS]);
 
 /* The index of a read, axis by axis of the node read: an axis of the reader's index space, nothing
    (size 1) or something computed. */

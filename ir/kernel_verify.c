@@ -5,6 +5,7 @@
 
 #include "ir/kernel.h"
 #include "ir/op.h"
+#include "ir/provider.h"
 
 /* A run of bytes of one storage that no view cuts. */
 typedef struct Piece {
@@ -102,6 +103,19 @@ static void check_read(void *ctx, Node *n, const Index *at, int stage) {
   }
 }
 
+/* A library's kernel: one product, or products and the sum of exactly these, which is stored. */
+static void check_library(Audit *c) {
+  const Kernel *k = c->k;
+  Term term[MAX_TERMS];
+  int n = k->nanchor - 1;
+  if (n == 0) return;
+  Node *sum = k->anchor[n].node;
+  bool fits = kernel_terms(sum, term) == n;
+  for (int i = 0; fits && i < n; i++) fits = term[i].product == k->anchor[i].node;
+  for (int i = 0; i < k->nstore; i++) fits = fits && k->store[i].node == sum;
+  if (!fits) fail(c, "%%%u is not the sum of its products", sum->id);
+}
+
 static void check_kind(Audit *c) {
   const Kernel *k = c->k;
   static const Emission first[NKERNELKIND] = {
@@ -109,7 +123,9 @@ static void check_kind(Audit *c) {
   if (k->kind != KERNEL_LOOP &&
       (!k->nanchor || op_info(k->anchor[0].node->op)->emit != first[k->kind]))
     fail(c, "its first anchor is of another kind");
-  for (int i = k->kind != KERNEL_LOOP; i < k->nanchor; i++)
+  bool library = k->kind == KERNEL_GEMM && provider_info(k->provider)->call;
+  if (library && !c->wrong) check_library(c);
+  for (int i = k->kind != KERNEL_LOOP; !library && i < k->nanchor; i++)
     if (op_info(k->anchor[i].node->op)->emit > EMIT_REDUCE)
       fail(c, "%%%u cannot be here", k->anchor[i].node->id);
   if ((k->kind == KERNEL_SCATTER || k->kind == KERNEL_CALL) && (k->nanchor > 1 || !k->nstore))

@@ -22,6 +22,7 @@ static bool is_view(const Node *n) { return op_info(n->op)->emit == EMIT_INDEX &
 typedef struct Choice {
   Grouping *s;
   bool *unit;    /* by id */
+  bool *adds;    /* by id: Unit's */
   int *uses;     /* readers, seen through views */
   int64_t *cost; /* flops to compute it in place */
 } Choice;
@@ -70,6 +71,46 @@ static void choose_repeated(Choice *c, const Node *n) {
   }
 }
 
+/* Whether what stands between the sum and its products, and these, is read by nothing else. */
+static bool read_once(const Choice *c, const Node *n, bool top) {
+  bool product = n->op == OP_matmul;
+  if (!top && (c->uses[n->id] != 1 || (c->unit[n->id] && !product))) return false;
+  for (int k = 0; !product && k < n->nin; k++)
+    if (!read_once(c, n->in[k], false)) return false;
+  return true;
+}
+
+static Provider provider_of(const Node *n) {
+  int r = n->type.rank;
+  int64_t m = n->type.dim[r - 2], w = n->type.dim[r - 1];
+  int64_t k = n->in[0]->type.dim[n->attr.i[0] ? r - 2 : r - 1];
+  return provider_choose(m, w, k);
+}
+
+/* Sums of a library's products, largest first: the library adds them up where they are stored, so
+   that neither it nor who reads the sum passes over more than one array. */
+static void choose_sums(Choice *c) {
+  const Graph *g = c->s->func->graph;
+  bool *result = arena_array(c->s->arena, bool, g->nnode);
+  bool *inside = arena_array(c->s->arena, bool, g->nnode);
+  for (int i = 0; i < c->s->func->nresult; i++) result[c->s->func->result[i]->id] = true;
+  for (int i = g->nnode - 1; i >= 0; i--) {
+    Node *n = g->node[i];
+    Term term[MAX_TERMS];
+    if (!c->s->reach[i] || (n->op != OP_neg && n->op != OP_add && n->op != OP_sub)) continue;
+    int count = inside[i] ? 0 : kernel_terms(n, term);
+    bool sum = count && read_once(c, n, true);
+    for (int k = 0; k < count; k++)
+      sum = sum && !result[term[k].product->id] &&
+            provider_info(provider_of(term[k].product))->call &&
+            provider_of(term[k].product) == provider_of(term[0].product);
+    c->adds[i] = sum;
+    c->unit[i] = c->unit[i] || sum;
+    for (int k = 0; k < n->nin; k++)
+      inside[n->in[k]->id] = inside[n->in[k]->id] || sum || inside[i];
+  }
+}
+
 static void choose(Choice *c, bool fuse) {
   Graph *g = c->s->func->graph;
   for (int i = 0; i < c->s->func->nresult; i++) c->unit[c->s->func->result[i]->id] = true;
@@ -79,6 +120,7 @@ static void choose(Choice *c, bool fuse) {
     choose_operands(c, g->node[i]);
   }
   count_uses(c);
+  if (fuse) choose_sums(c);
   for (int i = 0; i < g->nnode; i++) {
     Node *n = g->node[i];
     if (!c->s->reach[i]) continue;
@@ -179,13 +221,6 @@ static void find_reads(Grouping *s, Unit *u) {
 
 /* ---- groups of one */
 
-static Provider provider_of(const Node *n) {
-  int r = n->type.rank;
-  int64_t m = n->type.dim[r - 2], w = n->type.dim[r - 1];
-  int64_t k = n->in[0]->type.dim[n->attr.i[0] ? r - 2 : r - 1];
-  return provider_choose(m, w, k);
-}
-
 static Group group_of(Grouping *s, int unit) {
   const Unit *u = &s->unit[unit];
   Emission e = op_info(u->node->op)->emit;
@@ -247,13 +282,14 @@ Grouping *grouping_new(Arena *scratch, Program *p, Func *f, bool fuse) {
   ir_reach(f->graph, f->result, f->nresult, s->reach);
   Choice c = {.s = s,
               .unit = arena_array(scratch, bool, n),
+              .adds = arena_array(scratch, bool, n),
               .uses = arena_array(scratch, int, n),
               .cost = arena_array(scratch, int64_t, n)};
   choose(&c, fuse);
   for (int i = 0; i < n; i++) {
     s->unit_of[i] = -1;
     if (!c.unit[i]) continue;
-    Unit u = {.node = f->graph->node[i]};
+    Unit u = {.node = f->graph->node[i], .adds = c.adds[i]};
     own_space(&u);
     s->unit_of[i] = s->nunit;
     s->unit_home[i] = unit_home;

@@ -267,6 +267,24 @@ static bool try_merge(Fusion *f, int a, int b) {
   return false;
 }
 
+/* Sums of a library's products take these in. Nothing but the sum reads them, so no cycle can
+   arise. */
+static void merge_sums(Fusion *f) {
+  Grouping *s = f->s;
+  for (int i = 0; i < s->nunit; i++) {
+    Unit *u = &s->unit[i];
+    for (int k = 0; u->adds && k < u->nread; k++) {
+      int a = s->unit[u->read[0].unit].group, b = k ? s->unit[u->read[k].unit].group : u->group;
+      Merge m = {.s = s, .m = s->group[a]};
+      join_units(&m, &s->group[a], &s->group[b], NULL);
+      s->group[a] = m.m;
+      s->group[b].gone = true;
+      for (int j = 0; j < m.m.nunit; j++) s->unit[m.m.unit[j]].group = a;
+      take_dependences(f, a, b);
+    }
+  }
+}
+
 /* Units in order: each joins the latest group that it reads from and fits. */
 static void merge_producers(Fusion *f) {
   Grouping *s = f->s;
@@ -321,6 +339,7 @@ bool pass_fuse(Program *p) {
   for (int i = 0; i < p->nfunc; i++) {
     Arena *scratch = arena_new();
     Fusion f = fusion_new(grouping_new(scratch, p, p->func[i], true));
+    merge_sums(&f);
     merge_producers(&f);
     while (merge_pairs(&f)) continue;
     grouping_emit(f.s);

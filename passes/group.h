@@ -25,6 +25,7 @@ typedef struct Unit {
   Read *read;
   int nread, cap;
   int64_t flops; /* an element of its space, with what is computed in place */
+  bool adds;     /* a sum of products of a library that no one else reads: one kernel with them */
 } Unit;
 
 typedef struct Group {

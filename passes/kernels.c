@@ -202,7 +202,7 @@ static void find_homes(Emit *e) {
     }
     Emission how = op_info(u->node->op)->emit;
     if (how == EMIT_CALL || how == EMIT_SCATTER ||
-        (how == EMIT_GEMM && provider_info(g->provider)->call))
+        (how == EMIT_GEMM && provider_info(g->provider)->call && g->nunit == 1))
       e->needs_home[i] = true;
     if (is_kept(e, u) && row_size(g) > ROW_BUFFER) e->needs_home[i] = true;
   }

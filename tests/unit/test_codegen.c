@@ -239,6 +239,28 @@ static void products(void **state) {
   run_all(&s);
 }
 
+/* Sums and differences of products, which the library adds up in one array where it makes them all
+   (large ones): two or three, with transposed operands, in batches. */
+static void sums_of_products(void **state) {
+  (void)state;
+  Suite s = suite();
+  for (int i = 0; i < 24; i++) {
+    Maker m = maker(&s, 77 + (uint64_t)i);
+    DType d = i & 1 ? DT_F64 : DT_F32;
+    int64_t n = i % 3 ? 64 : 17, rank = i % 5 ? 2 : 3;
+    Node *p[4], *a[2];
+    for (int k = 0; k < 2; k++)
+      a[k] = rank == 3 ? input(&m, d, 3, 3, n, n) : input(&m, d, 2, n, n, 0);
+    for (int k = 0; k < 4; k++) p[k] = ir_matmul(m.g, a[k & 1], a[k >> 1], i & 2, k == 3);
+    Node *sum = i & 4 ? ir_sub(m.g, p[0], p[1]) : ir_add(m.g, ir_neg(m.g, p[0]), p[1]);
+    if (i & 8) sum = ir_sub(m.g, p[2], ir_add(m.g, sum, p[3]));
+    if (i % 7 == 0) sum = ir_mul(m.g, sum, p[1]);
+    finish(&m, arena_printf(s.arena, "sum %d of products of size %d", i, (int)n), sum,
+           16 + 4 * (double)n);
+  }
+  run_all(&s);
+}
+
 /* Reductions over every subset of axes of odd shapes, with what feeds and follows them. */
 static void reductions(void **state) {
   (void)state;
@@ -430,11 +452,12 @@ static void integers_wrap(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(table_f32),    cmocka_unit_test(table_f64),
-      cmocka_unit_test(products),     cmocka_unit_test(reductions),
-      cmocka_unit_test(chains),       cmocka_unit_test(views),
-      cmocka_unit_test(not_a_number), cmocka_unit_test(integers_wrap),
-      cmocka_unit_test(row_buffers),  cmocka_unit_test(split_axes),
+      cmocka_unit_test(table_f32),     cmocka_unit_test(table_f64),
+      cmocka_unit_test(products),      cmocka_unit_test(sums_of_products),
+      cmocka_unit_test(reductions),    cmocka_unit_test(chains),
+      cmocka_unit_test(views),         cmocka_unit_test(not_a_number),
+      cmocka_unit_test(integers_wrap), cmocka_unit_test(row_buffers),
+      cmocka_unit_test(split_axes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -268,6 +268,40 @@ static void providers_follow_size(void **state) {
   build_free(&c.b);
 }
 
+/* A library adds its products up where their sum is stored; a product that someone else reads, or
+   that is added twice, stays by itself, and what the loops compute is no part of it. */
+static void sums_of_products_are_one_kernel(void **state) {
+  (void)state;
+  Case c = case_new();
+  Node *a = input(&c, "a", 2, (int64_t[]){64, 64}), *b = input(&c, "b", 2, (int64_t[]){64, 64});
+  Node *ab = ir_matmul(c.g, a, b, false, false), *ba = ir_matmul(c.g, b, a, false, false);
+  Node *aa = ir_matmul(c.g, a, a, true, false), *bb = ir_matmul(c.g, b, b, false, true);
+  Node *twice = ir_matmul(c.g, a, b, true, true);
+  output(&c, ir_sub(c.g, ba, ir_add(c.g, ab, ir_neg(c.g, aa))), "sum");
+  output(&c, ir_add(c.g, twice, twice), "twice");
+  output(&c, ir_add(c.g, bb, ir_matmul(c.g, b, a, true, true)), "shared");
+  output(&c, ir_tanh(c.g, bb), "tanh");
+  finish(&c);
+  int products = 0;
+  for (int i = 0; i < c.f->nkernel; i++) {
+    const Kernel *k = c.f->kernel[i];
+    if (k->kind != KERNEL_GEMM) continue;
+    bool sum = k->store[0].dest == program_find(c.b.p, "sum");
+    assert_int_equal(k->nanchor, sum ? 4 : 1);
+    assert_int_equal(k->nstore, 1);
+    products++;
+    if (!sum) continue;
+    Anchor first = k->anchor[0];
+    assert_null(kernel_verify(c.b.p));
+    k->anchor[0] = k->anchor[1];
+    assert_non_null(kernel_verify(c.b.p));
+    k->anchor[0] = first;
+  }
+  assert_int_equal(products, 4);
+  assert_int_equal(temporaries(&c), 3);
+  build_free(&c.b);
+}
+
 /* At single elements every index is the domain's own, yet a product reads its operands from memory:
    they are kernels of their own. */
 static void products_of_single_elements_read_memory(void **state) {
@@ -302,6 +336,7 @@ int main(void) {
       cmocka_unit_test(adam_is_one_kernel_in_place),
       cmocka_unit_test(swapped_storages_go_through_temporaries),
       cmocka_unit_test(providers_follow_size),
+      cmocka_unit_test(sums_of_products_are_one_kernel),
       cmocka_unit_test(products_of_single_elements_read_memory),
       cmocka_unit_test(random_programs),
       cmocka_unit_test(random_large_programs),
