@@ -7,6 +7,7 @@
    of a large map over small dear values only those are stored. */
 #include <string.h>
 
+#include "ir/kernel.h"
 #include "ir/op.h"
 #include "passes/linear.h"
 #include "passes/passes.h"
@@ -75,13 +76,22 @@ static bool reads_arrays(const Node *n) {
   return e == EMIT_GEMM || e == EMIT_CALL || e == EMIT_SCATTER;
 }
 
+/* A view that a library call cannot look through: for it f would copy the elements in every round.
+ */
+static bool is_copied(Node *n) {
+  Operand o;
+  kernel_operand(NULL, n, &o);
+  return op_info(n->op)->emit == EMIT_INDEX && o.node == n;
+}
+
 /* Marks the hoisted nodes that f still reads. A map over dear values of its own size is kept whole,
-   and so is every map that `array` says the reader needs in memory; views and other maps are left
-   to f, and what they read is looked at. */
-static void mark_kept(const Node *n, bool array, const Split *s) {
+   and so is every map, and every view that must be copied, that `array` says the reader needs in
+   memory; other views and maps are left to f, and what they read is looked at. */
+static void mark_kept(Node *n, bool array, const Split *s) {
   if (s->varying[n->id] || s->keep[n->id] || (!s->dear[n->id] && !array)) return;
   bool map = op_info(n->op)->emit == EMIT_MAP;
-  if (is_dear(n) || (map && (array || s->dear[n->id] >= type_count(n->type)))) {
+  if (is_dear(n) || (array && is_copied(n)) ||
+      (map && (array || s->dear[n->id] >= type_count(n->type)))) {
     s->keep[n->id] = true;
     return;
   }
