@@ -148,18 +148,24 @@ void rt_checkpoint_best(const char *array, char name[CHECKPOINT_NAME]) {
 }
 
 /* The first checkpoint of a run that began anew replaces those of another run; later ones push the
-   oldest out. */
+   oldest out, but for the newest that a report has followed: it is known to be good, and what
+   comes after it may diverge. */
 static void remove_older(MloRun *run, int64_t done) {
   const char *out = run->option.out;
   int64_t keep = run->program->checkpoint_keep;
   long long *step;
   int n = rt_checkpoint_list(out, true, &step), older = 0;
   bool anew = !run->checkpoint_adopted && !run->resume_path;
-  for (int i = 0; i < n; i++) older += step[i] < done;
+  int64_t seen = run->rows.n ? run->rows.step[run->rows.n - 1] : -1;
+  run->good = -1;
+  for (int i = 0; i < n; i++) {
+    older += step[i] < done;
+    if (!anew && step[i] <= seen && step[i] <= done && step[i] > run->good) run->good = step[i];
+  }
   for (int i = 0; i < n; i++) {
     bool pushed = keep > 0 && step[i] < done && older >= keep;
     if (pushed) older--;
-    if (step[i] == done || !(pushed || anew || step[i] > done)) continue;
+    if (step[i] == done || step[i] == run->good || !(pushed || anew || step[i] > done)) continue;
     char *path = rt_checkpoint_path(out, step[i]);
     if (path) unlink(path);
     free(path);

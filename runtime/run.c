@@ -102,8 +102,10 @@ static int diverged(MloRun *run, int i, int64_t step) {
   if (r->n > 1)
     snprintf(before, sizeof before, "; the report of step %lld was finite",
              (long long)r->step[r->n - 2]);
+  bool sure = r->n > 1 && run->saved > r->step[r->n - 2] && run->good >= 0;
   if (run->saved >= 0)
-    snprintf(saved, sizeof saved, "; the last checkpoint is of step %lld", (long long)run->saved);
+    snprintf(saved, sizeof saved, "; the last %scheckpoint is of step %lld", sure ? "good " : "",
+             (long long)(sure ? run->good : run->saved));
   rt_fail(&run->err, RT_DIVERGED, "diverged: %sstep %lld: metric `%s` is %s%s%s", level,
           (long long)step, m->name,
           isnan(v) ? "NaN"
@@ -381,7 +383,7 @@ static int run_program(MloRun *run) {
 }
 
 int mlo_main(int argc, char **argv, const MloProgram *p) {
-  MloRun run = {.program = p, .saved = -1, .best = {.metric = -1}};
+  MloRun run = {.program = p, .saved = -1, .good = -1, .best = {.metric = -1}};
   RtErr e = {0};
   int status = 0;
   if (!rt_options_parse(argc, argv, p, &run.option, &e))

@@ -79,6 +79,7 @@ struct MloRun {
   RtInputs inputs;
   RtBest best;
   int64_t saved; /* step of the last checkpoint on the disk, -1: none */
+  int64_t good;  /* of the last one that a report has followed, when that was written; -1: none */
   char *resume_path; /* the checkpoint to enter the loop with, checked; NULL: from the start */
   bool checkpoint_failed, checkpoint_adopted; /* it was said; older runs' files were dealt with */
   double logged;                              /* when metrics.csv was last written */

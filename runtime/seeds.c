@@ -84,7 +84,7 @@ static bool reset(MloRun *run, RtErr *e) {
   run->resume_path = NULL;
   run->rows.n = 0;
   run->step = 0;
-  run->saved = -1;
+  run->saved = run->good = -1;
   run->best.have = false;
   run->err = (RtErr){0};
   run->checkpoint_failed = run->checkpoint_adopted = false;

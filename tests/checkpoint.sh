@@ -251,6 +251,20 @@ code 4 'is not finite after step' "$dir/nan" --out "$dir/nan.out"
 grep -qF 'diverged: level `fit`, step 50: metric `fit.loss` is NaN; the report of step 0 was finite; the last checkpoint is of step 1' "$dir/said" || fail "diverged: $(cat "$dir/said")"
 code 4 'resumed at step 10' "$dir/nan" --out "$dir/nan.out" --resume auto
 
+# w doubles in each step: it is finite at step 70, and its square is not. The checkpoint before stays, though one is kept.
+cat >"$dir/grow.mlo" <<EOF
+level fit {
+  var w : f32[3] = 1;
+  minimize norm2(w);
+  optimizer = sgd(lr = 1.5);
+  steps = 400;
+}
+run main of fit { report = every(10, csv); checkpoint = every(10, keep = 1); }
+EOF
+code 4 'step 70: metric `fit.loss` is +inf; the report of step 60 was finite; the last good checkpoint is of step 60' \
+  "$MLOC" run "$dir/grow.mlo" --out "$dir/grow.out"
+code 0 'resumed at step 60' "$MLOC" run "$dir/grow.mlo" --out "$dir/grow.out" --resume "$dir/grow.out/checkpoints/0000000060.npz" --steps 62
+
 # Without a folder, and with nothing to go on with.
 code 0 'without --out there are no checkpoints' "$p" --steps 3
 code 0 'step' "$p" --out "$dir/new" --resume auto --steps 3
