@@ -123,7 +123,8 @@ static Value computed(Sema *s, SVar *v, const AstExpr *e) {
   Ops *o = &s->ops;
   o->at = e->span;
   SType shape;
-  if (x.type.rank <= v->type.rank && (x.lit || x.type.dtype == v->type.dtype || x.soft || x.type.dtype == DT_I32)) {
+  if (x.type.rank <= v->type.rank &&
+      (x.lit || x.type.dtype == v->type.dtype || x.soft || x.type.dtype == DT_I32)) {
     Value want = value_new(v->type, NULL);
     o->what = "an initial value";
     if (!v_join_shapes(o, x, want, &shape)) return value_bad();

@@ -145,8 +145,8 @@ struct Level {
   Storage *grad, **state; /* optimizer->nstate flat vectors; state[0..) */
   Storage *count;         /* i32: steps taken by this level */
   /* restart = fresh: before the first step after each step of the level above, new initial values
-     and cleared optimizer state. restarts: how often (init draws by it), by the frontend; NULL: warm. started: count at
-     the last restart, from which the optimizer's step number counts. */
+     and cleared optimizer state. restarts: how often (init draws by it), by the frontend; NULL:
+     warm. started: count at the last restart, from which the optimizer's step number counts. */
   Storage *restarts, *started;
   Func *restart;
   /* By the frontend, where the level has them: advance moves its states (`state .. next ..`), once
