@@ -1,5 +1,5 @@
-/* The schedule as one C function without allocation, the tables that tell the runtime what the
-   program's data, settings, arrays and metrics are, and the executable's main. */
+/* The tables that tell the runtime what the program's schedule, data, settings, arrays and metrics
+   are, and the executable's main. */
 #include <math.h>
 #include <string.h>
 
@@ -8,7 +8,8 @@
 typedef struct Main {
   Unit *u;
   Text *out;
-  int nloop;
+  const char *prefix; /* of the names of tables */
+  int nstmt;          /* rows so far */
 } Main;
 
 static const char *number(Unit *u, double x) {
@@ -22,44 +23,32 @@ static const char *quote_or_null(Unit *u, const char *s) {
   return s ? text_quote(u->arena, s) : "NULL";
 }
 
-static const char *i32_at(Unit *u, const Storage *s) {
-  return arena_printf(u->arena, "*AT(int32_t, %lld)", (long long)emit_byte(s));
-}
-
 /* ---- schedule */
 
-static void statements(Main *m, const Stmt *s, bool top);
+static const char *place(Unit *u, const Storage *s) {
+  return s ? arena_printf(u->arena, "%lld", (long long)emit_byte(s)) : "MLO_NOWHERE";
+}
 
-/* REPEAT and WHILE. The counter, if any, is the loop's variable in the arena; the count is read
- * once. The top level's loop begins where the runtime says. */
-static void loop(Main *m, const Stmt *s, bool top) {
+/* One row, but for what is in its body: kind, how many rows it has with its body, and the rest. */
+static void row(Main *m, const char *kind, int size, const char *rest) {
+  text_addf(m->out, "{%s, %d, %s},\n", kind, m->nstmt + size, rest);
+  m->nstmt++;
+}
+
+/* How many rows the statements become. */
+static int size(const Stmt *s) {
+  int n = 0;
+  for (; s; s = s->next) n += 1 + size(s->body);
+  return n;
+}
+
+static void loop(Main *m, const Stmt *s) {
   Unit *u = m->u;
-  bool progress = top && stmt_is_top_loop(u->program, s);
-  const char *i = arena_printf(u->arena, "n%d", m->nloop),
-             *n = arena_printf(u->arena, "m%d", m->nloop);
-  m->nloop++;
-  text_addf(m->out, "const int64_t %s = ", n);
-  if (s->count_setting)
-    text_addf(m->out, "%s;\n", i32_at(u, s->count_setting));
-  else
-    text_addf(m->out, "%lld;\n", (long long)s->count);
-  if (progress)
-    text_addf(m->out,
-              "int64_t %s = 0;\nif ((status = mlo_resume(run, &%s))) return status;\n"
-              "for (; %s < %s",
-              i, i, i, n);
-  else
-    text_addf(m->out, "for (int64_t %s = 0; %s < %s", i, i, n);
-  if (s->kind == STMT_WHILE)
-    text_addf(m->out, " && *AT(bool, %lld)", (long long)emit_byte(s->cond));
-  text_addf(m->out, "; %s++) {\n", i);
-  if (s->counter) text_addf(m->out, "%s = (int32_t)%s;\n", i32_at(u, s->counter), i);
-  statements(m, s->body, false);
-  if (progress) text_addf(m->out, "if ((status = mlo_tick(run, %s + 1))) return status;\n", i);
-  text_add(m->out, "}\n");
-  const char *end = progress && s->cond ? i : n;
-  if (progress && s->cond) text_addf(m->out, "if (%s < %s) mlo_stopped(run, %s);\n", i, n, i);
-  if (s->counter) text_addf(m->out, "%s = (int32_t)%s;\n", i32_at(u, s->counter), end);
+  bool top = stmt_is_top_loop(u->program, s);
+  row(m, s->kind == STMT_WHILE ? "MLO_WHILE" : "MLO_REPEAT", 1 + size(s->body),
+      arena_printf(u->arena, "-1, -1, %s, %lld, %s, %s, %s", top ? "true" : "false",
+                   s->count_setting ? 0 : (long long)s->count, place(u, s->count_setting),
+                   place(u, s->counter), place(u, s->kind == STMT_WHILE ? s->cond : NULL)));
 }
 
 /* The step is the statement's counter, else the number of steps that the top level has taken. */
@@ -67,47 +56,40 @@ static void report(Main *m, const Stmt *s) {
   Unit *u = m->u;
   const Level *level = u->program->run.top;
   const Storage *step = s->counter ? s->counter : level ? level->count : NULL;
-  const char *at = step ? i32_at(u, step) : "0";
-  text_addf(m->out, "if (mlo_%s(run, %s)) {\n", s->eval ? "eval_due" : "due", at);
-  statements(m, s->body, false);
-  if (s->eval)
-    text_add(m->out, "}\n");
-  else
-    text_addf(m->out, "if ((status = mlo_report(run, %s))) return status;\n}\n", at);
+  row(m, s->eval ? "MLO_EVAL" : "MLO_REPORT", 1 + size(s->body),
+      arena_printf(u->arena, "-1, -1, false, 0, MLO_NOWHERE, %s, MLO_NOWHERE", place(u, step)));
 }
 
-/* After a draw from large sources: the runtime reads what comes next. */
-static void drawn(Main *m, const Func *f) {
-  const Program *p = m->u->program;
-  int number = 0;
+/* After a draw from large sources the runtime reads what comes next. */
+static void call(Main *m, const Stmt *s) {
+  Unit *u = m->u;
+  const Program *p = u->program;
+  int func = 0, number = 0, level = -1;
+  const Storage *draws = NULL;
+  while (u->func[func] != s->func) func++;
   for (int i = 0; i < p->nlevel; i++) {
     const Level *l = p->level[i];
-    if (l->ncursor && l->draw == f)
-      text_addf(m->out, "mlo_drawn(run, %d, %s);\n", number, i32_at(m->u, l->draws));
+    if (l->ncursor && l->draw == s->func) {
+      level = number;
+      draws = l->draws;
+    }
     number += l->ncursor > 0;
   }
+  row(m, "MLO_CALL", 1,
+      arena_printf(u->arena, "%d, %d, false, 0, MLO_NOWHERE, %s, MLO_NOWHERE", func, level,
+                   place(u, draws)));
 }
 
-static void statement(Main *m, const Stmt *s, bool top) {
+static void statement(Main *m, const Stmt *s) {
   switch (s->kind) {
   case STMT_REPEAT:
-  case STMT_WHILE:
-    text_add(m->out, "{\n");
-    loop(m, s, top);
-    text_add(m->out, "}\n");
-    break;
-  case STMT_CALL:
-    text_addf(m->out, "%s(arena);\n", cg_func_name(m->u->arena, m->u->options, s->func));
-    drawn(m, s->func);
-    break;
+  case STMT_WHILE: loop(m, s); break;
+  case STMT_CALL: call(m, s); break;
   case STMT_REPORT: report(m, s); break;
   case STMT_STEP:
   case STMT_SOLVE: compiler_bug("codegen", "the schedule has a statement that a pass expands");
   }
-}
-
-static void statements(Main *m, const Stmt *s, bool top) {
-  for (; s; s = s->next) statement(m, s, top);
+  for (const Stmt *b = s->body; b; b = b->next) statement(m, b);
 }
 
 /* Where steps are taken, --load comes between the calls that set initial values and all others:
@@ -117,10 +99,21 @@ static void schedule(Main *m) {
   const Stmt *s = p->schedule;
   bool steps = false;
   for (const Stmt *t = s; t; t = t->next) steps = steps || stmt_is_top_loop(p, t);
-  for (; s && s->kind == STMT_CALL && s->func->role == ROLE_INIT; s = s->next)
-    statement(m, s, true);
-  if (steps) text_add(m->out, "if ((status = mlo_load(run))) return status;\n");
-  statements(m, s, true);
+  if (s) text_addf(m->out, "static const MloStmt %sstmts[] = {\n", m->prefix);
+  for (; s && s->kind == STMT_CALL && s->func->role == ROLE_INIT; s = s->next) statement(m, s);
+  if (steps) row(m, "MLO_INITIAL", 1, "-1, -1, false, 0, MLO_NOWHERE, MLO_NOWHERE, MLO_NOWHERE");
+  for (; s; s = s->next) statement(m, s);
+  if (m->nstmt) text_add(m->out, "};\n");
+}
+
+static void functions(Main *m) {
+  Unit *u = m->u;
+  if (!u->program->schedule || !u->nfunc) return;
+  text_addf(m->out, "static const MloFunc %sfuncs[] = {\n", m->prefix);
+  for (int i = 0; i < u->nfunc; i++)
+    text_addf(m->out, "{%s, %s, 0, 0},\n", text_quote(u->arena, u->func[i]->name),
+              cg_func_name(u->arena, u->options, u->func[i]));
+  text_add(m->out, "};\n\n");
 }
 
 /* ---- tables */
@@ -335,7 +328,9 @@ static void program(Main *m, int nsetting, int narray, int nmetric, int nstate, 
   if (ncursor) text_addf(t, ".ncursor = %d,\n.cursor = cursors,\n", ncursor);
   text_addf(t, ".after = %s,\n", quote_or_null(u, p->run.after));
   text_addf(t, ".top_steps = %s,\n", quote_or_null(u, steps ? steps->name : NULL));
-  text_add(t, ".process = true,\n.schedule = schedule,\n};\n");
+  text_addf(t, ".nfunc = %d,\n.func = %s,\n.nstmt = %d,\n.stmt = %s,\n", u->nfunc,
+            u->nfunc ? "funcs" : "NULL", m->nstmt, m->nstmt ? "stmts" : "NULL");
+  text_add(t, ".process = true,\n.schedule = mlo_schedule,\n};\n");
 }
 
 static void tables(Main *m) {
@@ -347,16 +342,30 @@ static void tables(Main *m) {
                    "return mlo_main(argc, argv, &mlo_program);\n}\n");
 }
 
+/* The schedule of a program that others load: a function that has it interpreted. */
+static void library(Main *m) {
+  text_addf(m->out,
+            "int %sschedule(MloRun *, unsigned char *);\n"
+            "int %sschedule(MloRun *run, unsigned char *arena) {\n(void)run;\n",
+            m->prefix, m->prefix);
+  if (m->nstmt)
+    text_addf(m->out, "mlo_statements(%sfuncs, %sstmts, %d, arena);\n", m->prefix, m->prefix,
+              m->nstmt);
+  else
+    text_add(m->out, "(void)arena;\n");
+  text_add(m->out, "return 0;\n}\n");
+}
+
 void unit_main(Unit *u, Text *out) {
   Text body = {.arena = u->arena};
-  Main m = {.u = u, .out = &body};
   const char *prefix = u->options->library;
-  if (prefix) text_addf(&body, "int %sschedule(MloRun *, unsigned char *);\n", prefix);
-  text_addf(&body, "%sint %sschedule(MloRun *run, unsigned char *arena) {\n",
-            prefix ? "" : "static ", prefix ? prefix : "");
-  text_add(&body, "int status = 0;\n(void)run;\n(void)arena;\n");
+  Main m = {.u = u, .out = &body, .prefix = prefix ? prefix : ""};
+  functions(&m);
   schedule(&m);
-  text_add(&body, "return status;\n}\n\n");
-  if (!prefix) tables(&m);
+  text_add(&body, "\n");
+  if (prefix)
+    library(&m);
+  else
+    tables(&m);
   text_add(out, text_indent(u->arena, body.s));
 }

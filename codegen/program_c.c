@@ -30,6 +30,7 @@ static void function(Unit *u, const Func *f) {
     if (u->options->poison) unit_poison(u, f, i);
   }
   text_add(&u->functions, "}\n\n");
+  VEC_PUSH(u->arena, u->func, u->nfunc, u->func_cap, f);
 }
 
 /* Functions that the schedule never calls would be unused: they are not printed. */

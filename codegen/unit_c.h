@@ -23,6 +23,8 @@ typedef struct Unit {
   NodeTables tables;
   Lines lines; /* of the program's source */
   Text functions;
+  const Func **func; /* that are printed */
+  int nfunc, func_cap;
   bool random, vectors; /* headers that the kernels need */
 } Unit;
 
@@ -30,7 +32,7 @@ typedef struct Unit {
 void unit_kernel(Unit *u, const Func *f, const Kernel *k);
 /* NaN into the buffers that die with kernel `at` of f (--poison). */
 void unit_poison(Unit *u, const Func *f, int at);
-/* The schedule as a C function; for an executable the MloProgram tables and main. */
+/* The schedule as tables; for an executable all others and main, else a function that runs it. */
 void unit_main(Unit *u, Text *out);
 
 #endif

@@ -9,10 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MLO_ABI = 6, MLO_MAX_RANK = 6 };
+#include "runtime/mlo_schedule.h"
 
-/* Same order as the compiler's element types. */
-typedef enum MloDType { MLO_BOOL, MLO_I32, MLO_F32, MLO_F64 } MloDType;
+enum { MLO_ABI = 7, MLO_MAX_RANK = 6 };
 
 /* What a data field's `in` clause promises; checked before step 0. */
 typedef enum MloCheck {
@@ -134,22 +133,32 @@ typedef struct MloProgram {
   int64_t seed, steps, report_every; /* defaults */
   bool report_csv;
   bool process; /* mlo_main gets the arguments of the process, which it may start anew with them */
-  /* Runs the whole schedule; returns 0 or the first status that a mlo_report call gave. */
+  /* Runs the whole schedule; returns 0 or the status that ended it: mlo_schedule. */
   int (*schedule)(MloRun *run, unsigned char *arena);
+  int nfunc, nstmt;
+  const MloFunc *func;
+  const MloStmt *stmt;   /* the schedule on a CPU */
+  const MloDevice *cuda; /* NULL: not built for CUDA devices */
 } MloProgram;
 
 /* Parses options, loads and checks data, runs, writes the run directory; returns the exit code
    (0 ok, 2 usage, 3 data or output, 4 diverged, 5 device, 75 interrupted). The arena is zeroed and
    aligned to a page. The versioned symbol makes a runtime of another ABI fail at link time. */
-#define mlo_main mlo_main_abi6
+#define mlo_main mlo_main_abi7
 int mlo_main(int argc, char **argv, const MloProgram *p);
+
+/* Interprets the tables of the run's program on the device that the run has chosen. */
+int mlo_schedule(MloRun *run, unsigned char *arena);
+/* Runs a schedule without a run, for programs that load compiled functions: on this CPU, without
+   what it reports. */
+void mlo_statements(const MloFunc *func, const MloStmt *stmt, int nstmt, unsigned char *arena);
 
 /* Called by the schedule once a step of the top level, before its update at 0-based step `step` and
    once after the last. True when a report is due (its first, last, every report_every-th and where
    costly metrics are due), so that metrics are evaluated only then. */
 bool mlo_due(MloRun *run, int64_t step);
-/* Where a report is due: whether costly metrics are to be evaluated as well (the first, the last and
-   every eval_every-th step). */
+/* Where a report is due: whether costly metrics are to be evaluated as well (the first, the last
+   and every eval_every-th step). */
 bool mlo_eval_due(const MloRun *run, int64_t step);
 /* Prints and logs one row from the metrics' current values. Nonzero (4: a value that is not finite,
    75: interrupted) tells the schedule to return that status. */

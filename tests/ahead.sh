@@ -71,7 +71,7 @@ wrong 's/rows 1031 batch 100/rows 1031/' 'has no such batches'
 "$MLOC" emit "$dir/d.mlo" -o "$dir/d.c"
 [ "$(grep -c '^  {[01], .*, spans' "$dir/d.c")" = 5 ] || fail "other cursors: $(grep spans "$dir/d.c")"
 # The compiler's command, with check.c in the place of the program.
-sed -n "s|-o [^ ]* [^ ]*[.]c |-I$PWD -DGENERATED='\"$dir/d.c\"' -o $dir/check $PWD/tests/ahead/check.c |p" "$dir/cc" >"$dir/cc.sh"
+sed -n "s|-o [^ ]* [^ ]*[.]c |-I$PWD -DGENERATED='\"$dir/d.c\"' -Wl,--wrap=mlo_drawn,--wrap=mlo_report -o $dir/check $PWD/tests/ahead/check.c |p" "$dir/cc" >"$dir/cc.sh"
 [ -s "$dir/cc.sh" ] || fail "no command of the compiler: $(cat "$dir/cc")"
 sh "$dir/cc.sh"
 

@@ -1,22 +1,21 @@
-/* A generated program whose calls of the runtime pass through here. At each report its metrics r0,
-   r1, .. must be the means of n^3 + n over the row numbers n that the runtime would have read ahead
-   for cursor 0, 1, ... GENERATED is the file. Says how many rows it has compared. */
+/* A generated program; what the runtime does at draws and reports passes through here, by the
+   linker's --wrap. At each report its metrics r0, r1, .. must be the means of n^3 + n over the row
+   numbers n that the runtime would have read ahead for cursor 0, 1, ... GENERATED is the file. Says
+   how many rows it has compared. */
 #define main generated_main
-#define mlo_drawn check_drawn
-#define mlo_report check_report
 int generated_main(int argc, char **argv);
 #include GENERATED
 #undef main
-#undef mlo_drawn
-#undef mlo_report
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "runtime/prefetch.h"
 
-void mlo_drawn(MloRun *run, int level, int32_t next);
-int mlo_report(MloRun *run, int64_t step);
+void __real_mlo_drawn(MloRun *run, int level, int32_t next);
+void __wrap_mlo_drawn(MloRun *run, int level, int32_t next);
+int __real_mlo_report(MloRun *run, int64_t step);
+int __wrap_mlo_report(MloRun *run, int64_t step);
 
 enum { LEVELS = 8 };
 static struct {
@@ -25,9 +24,9 @@ static struct {
   long compared;
 } check;
 
-void check_drawn(MloRun *run, int level, int32_t next) {
+void __wrap_mlo_drawn(MloRun *run, int level, int32_t next) {
   check.drawn[level] = next;
-  mlo_drawn(run, level, next);
+  __real_mlo_drawn(run, level, next);
 }
 
 static void compare(int i, double mean) {
@@ -48,13 +47,13 @@ static void compare(int i, double mean) {
   exit(EXIT_FAILURE);
 }
 
-int check_report(MloRun *run, int64_t step) {
+int __wrap_mlo_report(MloRun *run, int64_t step) {
   for (int k = 0; k < mlo_program.nmetric; k++) {
     const MloMetric *m = &mlo_program.metric[k];
     if (m->name[0] == 'r' && m->dtype == MLO_F64)
       compare(m->name[1] - '0', *(const double *)(check.arena + m->offset));
   }
-  return mlo_report(run, step);
+  return __real_mlo_report(run, step);
 }
 
 static int kept_schedule(MloRun *run, unsigned char *arena) {

@@ -3,13 +3,9 @@
    had. GENERATED is the file; prints one row of a table. */
 #define _GNU_SOURCE
 #define main generated_main
-#define mlo_drawn bench_drawn
-#define mlo_tick bench_tick
 int generated_main(int argc, char **argv);
 #include GENERATED
 #undef main
-#undef mlo_drawn
-#undef mlo_tick
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,8 +13,11 @@ int generated_main(int argc, char **argv);
 
 #include "runtime/run.h"
 
-void mlo_drawn(MloRun *run, int level, int32_t next);
-int mlo_tick(MloRun *run, int64_t done);
+/* By the linker's --wrap. */
+void __real_mlo_drawn(MloRun *run, int level, int32_t next);
+void __wrap_mlo_drawn(MloRun *run, int level, int32_t next);
+int __real_mlo_tick(MloRun *run, int64_t done);
+int __wrap_mlo_tick(MloRun *run, int64_t done);
 
 enum { TURN = 20, TURNS = 400 }; /* ahead.mlo takes as many steps */
 
@@ -34,17 +33,17 @@ static double now(void) {
 }
 
 /* The last step of a turn has what the next turn's first one needs read, or not. */
-void bench_drawn(MloRun *run, int level, int32_t next) {
+void __wrap_mlo_drawn(MloRun *run, int level, int32_t next) {
   bench.thread = run->prefetch.running;
-  if (next / TURN % 2) mlo_drawn(run, level, next);
+  if (next / TURN % 2) __real_mlo_drawn(run, level, next);
 }
 
-int bench_tick(MloRun *run, int64_t done) {
+int __wrap_mlo_tick(MloRun *run, int64_t done) {
   double time = now();
   int64_t turn = (done - 1) / TURN;
   if (turn < TURNS) bench.seconds[turn] += time - bench.begin;
   bench.begin = time;
-  return mlo_tick(run, done);
+  return __real_mlo_tick(run, done);
 }
 
 static int ascending(const void *a, const void *b) {

@@ -20,7 +20,7 @@
 typedef void (*Symbol)(void);
 static const volatile Symbol needed[] = {(Symbol)mlo_gemm_f32, (Symbol)mlo_gemm_f64,
                                          (Symbol)mlo_solve_f32, (Symbol)mlo_solve_f64,
-                                         (Symbol)mlo_poison};
+                                         (Symbol)mlo_poison, (Symbol)mlo_statements};
 
 /* What makes a program's variant. */
 enum { FUSE = 1, REUSE = 2, THREADS = 4, SIMPLIFY = 8, DEAD_CODE = 16, HOIST = 32, VARIANTS = 64 };

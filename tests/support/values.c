@@ -24,7 +24,8 @@
 
 /* What generated code calls has to be in the executable. */
 typedef void (*Symbol)(void);
-static const volatile Symbol needed[] = {(Symbol)mlo_gemm_f32, (Symbol)mlo_gemm_f64};
+static const volatile Symbol needed[] = {(Symbol)mlo_gemm_f32, (Symbol)mlo_gemm_f64,
+                                         (Symbol)mlo_statements};
 
 const char *values_text(Arena *a, const char *vars, const char *goal, const char *more) {
   const char *s = "level fit { optimizer = sgd(lr = 1);\n";

@@ -25,7 +25,8 @@
 
 typedef void (*Symbol)(void);
 static const volatile Symbol needed[] = {(Symbol)mlo_gemm_f32, (Symbol)mlo_gemm_f64,
-                                         (Symbol)mlo_solve_f32, (Symbol)mlo_solve_f64};
+                                         (Symbol)mlo_solve_f32, (Symbol)mlo_solve_f64,
+                                         (Symbol)mlo_statements};
 
 enum { MODES = 3 };
 
