@@ -18,6 +18,14 @@ const Target cg_target_c = {
     .restricted = "restrict",
 };
 
+const Target cg_target_cuda = {
+    .type = {"bool", "int32_t", "float", "double"},
+    .inf = {"", "", "INFINITY", "(double)INFINITY"},
+    .element = {"uint8_t", "int32_t", "float", "double"},
+    .nan = {"0", "0", "NAN", "(double)NAN"},
+    .restricted = "__restrict__",
+};
+
 /* Functions of the op table's text, by operand type; the sources are <math.h> and mlo_math.h. */
 static const struct {
   const char *name, *i32, *f32, *f64;

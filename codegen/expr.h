@@ -18,7 +18,7 @@ typedef struct Target {
   const char *restricted;      /* qualifier of a pointer that nothing else overlaps */
 } Target;
 
-extern const Target cg_target_c;
+extern const Target cg_target_c, cg_target_cuda;
 
 typedef struct Var { /* integer variable of the kernel: 0 <= v < extent */
   const char *name;
@@ -105,6 +105,11 @@ struct Emit {
   int nnest, nest_var[CG_NEST];
   int64_t radix[CG_NEST], cut[CG_NEST];
   bool random, vectors; /* needs mlo_random.h, mlo_vector.h */
+  /* CUDA: which of the elements that the thread keeps in registers is at hand; doubles of shared
+     memory; whether scratch memory is used. */
+  Aff slot;
+  int shared;
+  bool scratch;
 };
 
 /* Tables by node id that the kernels of a function use one after the other. */

@@ -26,7 +26,7 @@ static Side side(Emit *e, const Node *operand, bool transposed, int64_t along, i
 }
 
 /* Left: op(A)[i, k]; right: op(B)[k, j], whose rows are the summed index. */
-static Gemm gemm_of(Emit *e, const Node *n) {
+Gemm gemm_of(Emit *e, const Node *n) {
   int r = n->type.rank;
   Gemm g = {.e = e, .n = n, .rows = n->type.dim[r - 2], .columns = n->type.dim[r - 1], .batch = 1};
   g.sum = n->in[0]->type.dim[n->attr.i[0] ? r - 2 : r - 1];

@@ -24,6 +24,8 @@ typedef struct Gemm {
   Aff batch_at;
 } Gemm;
 
+/* The product n of the kernel: sides, sizes and axes. */
+Gemm gemm_of(Emit *e, const Node *n);
 /* Opens `for (T name = 0; ...)`: a scope with a variable of the emitter. */
 const char *gemm_open(Gemm *g, int64_t extent, int *var);
 /* Element (i + u, j + w) of the tile; i NULL: its first row. */

@@ -32,6 +32,8 @@ int cg_groups(const Kernel *k, const bool *merge, Group *group);
 /* Opens a loop over the group: scope and variable; axes get their index in e->axis. Returns the
  * variable. */
 int cg_open_group(Emit *e, const Group *g);
+/* Gives the group's axes their index: variable v of the scope at present. */
+void cg_bind_group(Emit *e, const Group *g, int v);
 /* "for (int32_t i = 0; i < 10; i++)" behind an optional pragma line. */
 const char *cg_for(Emit *e, const char *pragma, int var);
 /* By plan: the two share bytes of the arena. */

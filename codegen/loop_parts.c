@@ -31,6 +31,11 @@ int cg_groups(const Kernel *k, const bool *merge, Group *group) {
 int cg_open_group(Emit *e, const Group *g) {
   emit_open(e);
   int v = emit_var(e, g->extent, g->reduced ? "r" : "i");
+  cg_bind_group(e, g, v);
+  return v;
+}
+
+void cg_bind_group(Emit *e, const Group *g, int v) {
   int64_t stride = 1;
   for (int k = g->naxis - 1; k >= 0; k--) {
     int64_t extent = e->kernel->dim[g->axis[k]];
@@ -43,7 +48,6 @@ int cg_open_group(Emit *e, const Group *g) {
       position++;
     }
   }
-  return v;
 }
 
 const char *cg_for(Emit *e, const char *pragma, int var) {

@@ -10,6 +10,7 @@
 
    Coefficients are interpolations at Chebyshev nodes, computed with 60 digits. */
 
+#ifndef MLO_INLINE /* on devices: mlo_device.h has come before */
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 /* A function that is called in many kernels is too large for gcc to inline by itself, and a loop
    with a call in it is no vector code: 30 times slower. */
 #define MLO_INLINE static inline __attribute__((always_inline))
+#endif
 
 MLO_INLINE float mlo_bits_f32(uint32_t u) {
   float x;

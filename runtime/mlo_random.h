@@ -9,8 +9,15 @@
      uniform   ((w0:w1 >> 12) + 1/2) 2^-52    in the open interval (0, 1); f32 keeps w0's upper 23
    bits normal    sqrt(-2 log u) cos(2 pi v)     u from w0:w1 and v from w2:w3 (Box and Muller) */
 
+#ifdef MLO_KERNEL /* on devices, which have no headers */
+#define PHILOX_M4x32_0 0xd2511f53u
+#define PHILOX_M4x32_1 0xcd9e8d57u
+#define PHILOX_W32_0 0x9e3779b9u
+#define PHILOX_W32_1 0xbb67ae85u
+#else
 #include "mlo_math.h"
 #include <Random123/philox.h>
+#endif
 
 typedef struct MloWords {
   uint32_t w0, w1, w2, w3;
@@ -21,8 +28,9 @@ typedef struct MloWords {
    two. */
 MLO_INLINE MloWords mlo_philox_round(MloWords c, uint32_t k0, uint32_t k1) {
   uint64_t a = (uint64_t)PHILOX_M4x32_0 * c.w0, b = (uint64_t)PHILOX_M4x32_1 * c.w2;
-  return (MloWords){(uint32_t)(b >> 32) ^ c.w1 ^ k0, (uint32_t)b, (uint32_t)(a >> 32) ^ c.w3 ^ k1,
-                    (uint32_t)a};
+  const MloWords r = {(uint32_t)(b >> 32) ^ c.w1 ^ k0, (uint32_t)b,
+                      (uint32_t)(a >> 32) ^ c.w3 ^ k1, (uint32_t)a};
+  return r;
 }
 
 #define MLO_ROUND(c, r)                                                                            \
