@@ -35,6 +35,16 @@ typedef unsigned long long uint64_t;
 #define MLO_MIN_I32(x, z) ((x) < (z) ? (x) : (z))
 
 /* Steps of the top level are counted on the device. */
-MLO_KERNEL mlo_advance(int32_t *counter) { *counter += 1; }
+MLO_KERNEL mlo_advance(int32_t *counter) {
+  if (threadIdx.x == 0) *counter += 1;
+}
+
+/* Whether a round of a loop with a condition counts; a loop within another's round. */
+MLO_KERNEL mlo_keep(uint8_t *on, const uint8_t *condition) {
+  if (threadIdx.x == 0) *on = *condition;
+}
+MLO_KERNEL mlo_keep_within(uint8_t *on, const uint8_t *condition, const uint8_t *outer) {
+  if (threadIdx.x == 0) *on = *condition && *outer;
+}
 
 #endif
