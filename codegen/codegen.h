@@ -5,11 +5,22 @@
 
 #include "ir/program.h"
 
+/* The CUDA kernels of cg_cuda, compiled for one architecture ("sm_90"). */
+typedef struct CgCubin {
+  const char *arch;
+  const unsigned char *image;
+  size_t n;
+} CgCubin;
+
 /* What the generated file says about itself; strings may be NULL. */
 typedef struct CgOptions {
   const char *source, *dir, *hash; /* the .mlo file, its folder, the program's hash */
   const char *arch, *version;      /* -march= value, version of mloc */
   bool poison;                     /* fill buffers with NaN as soon as they are dead */
+  bool cuda, only_cuda;            /* code for CUDA devices as well; no code for CPUs */
+  bool no_source;                  /* CUDA: cubins alone, no text for NVRTC */
+  const CgCubin *cubin;            /* CUDA: compiled kernels that the executable carries */
+  int ncubin;
   /* Kernels, functions and the schedule only, for programs that load them: all names begin with
      this prefix, functions and schedule are not static. NULL: an executable. */
   const char *library;
@@ -18,6 +29,18 @@ typedef struct CgOptions {
 /* The program (facts F_FUSED and F_PLANNED) as one C11 translation unit with OpenMP pragmas, in p's
    arena. Needs mlo.h, mlo_math.h and, if the program draws random numbers, mlo_random.h. */
 char *cg_c(Program *p, const CgOptions *o);
+
+/* One launch of a function on a CUDA device. */
+typedef struct CgLaunch {
+  const char *name; /* of the kernel in the CUDA text; NULL: a product by cuBLAS, or a copy */
+  const Func *func;
+  const Kernel *kernel; /* NULL: part of the schedule */
+  int64_t grid;         /* blocks; each has LAUNCH_BLOCK threads */
+} CgLaunch;
+
+/* The program's kernels as CUDA C (see runtime/mlo_device.h), with what is launched in the order of
+   functions and kernels; launch and nlaunch may be NULL. In p's arena. */
+char *cg_cuda(Program *p, const CgOptions *o, const CgLaunch **launch, int *nlaunch);
 
 /* The C name of a function in the generated text: "fn_fit__gradient" behind the options' prefix. */
 char *cg_func_name(Arena *a, const CgOptions *o, const Func *f);

@@ -1,7 +1,7 @@
-/* CUDA kernels in column order: neighbouring threads are lanes, which read neighbouring kept indices;
-   the threads of a lane share out the reduced indices, and so do blocks where one would have too
-   much. Partial results are joined in order, through shared memory and then through scratch memory,
-   by the block that is done last. */
+/* CUDA kernels in column order: neighbouring threads are lanes, which read neighbouring kept
+   indices; the threads of a lane share out the reduced indices, and so do blocks where one would
+   have too much. Partial results are joined in order, through shared memory and then through
+   scratch memory, by the block that is done last. */
 #include "codegen/kernel_cuda.h"
 #include "ir/op.h"
 
@@ -47,7 +47,8 @@ static void accumulate(Columns *c, const char *part) {
   if (part) {
     const char *lo = emit_name(e, "lo"), *hi = emit_name(e, "hi");
     int64_t n = kernel_row_size(e->kernel);
-    text_addf(emit_body(e), "const %s %s = %s * %lld;\nconst %s %s = %s + %lld < %lld ? %s + %lld : %lld;\n",
+    text_addf(emit_body(e),
+              "const %s %s = %s * %lld;\nconst %s %s = %s + %lld < %lld ? %s + %lld : %lld;\n",
               e->itype, lo, part, (long long)c->l->part, e->itype, hi, lo, (long long)c->l->part,
               (long long)n, lo, (long long)c->l->part, (long long)n);
     loop.first = arena_printf(e->arena, "%s + t / %d", lo, c->l->lanes);
@@ -55,12 +56,16 @@ static void accumulate(Columns *c, const char *part) {
   }
   bool *now = arena_array(e->arena, bool, e->kernel->nstore);
   for (int i = 0; i < e->kernel->nstore; i++) now[i] = c->store_stage[i] >= 0;
-  if (loop.ngroup) cuda_open(e, &loop);
-  else emit_open(e);
+  if (loop.ngroup)
+    cuda_open(e, &loop);
+  else
+    emit_open(e);
   for (int i = 0; i < c->nacc; i++) cuda_take(e, &c->acc[i]);
   cg_stores(e, e->kernel->store, now, ANCHOR_ELEM);
-  if (loop.ngroup) cuda_close(e, &loop);
-  else emit_close(e, arena_printf(e->arena, "if (t / %d == 0 && %s)", c->l->lanes, c->on));
+  if (loop.ngroup)
+    cuda_close(e, &loop);
+  else
+    emit_close(e, arena_printf(e->arena, "if (t / %d == 0 && %s)", c->l->lanes, c->on));
 }
 
 /* The accumulators of the block's teams into those of the first one. */
@@ -69,7 +74,8 @@ static void join_teams(Columns *c) {
   int lanes = c->l->lanes;
   for (int i = 0; i < c->nacc; i++) {
     text_addf(emit_body(e), "%s[t] = %s;\n", shared(c, i, false), c->acc[i].name);
-    if (c->acc[i].best) text_addf(emit_body(e), "%s[t] = %s;\n", shared(c, i, true), c->acc[i].best);
+    if (c->acc[i].best)
+      text_addf(emit_body(e), "%s[t] = %s;\n", shared(c, i, true), c->acc[i].best);
   }
   text_add(emit_body(e), "__syncthreads();\n");
   emit_open(e);
@@ -110,28 +116,29 @@ static void join_parts(Columns *c, const char *part) {
   const char *j = emit_name(e, "j");
   const char *at = arena_printf(e->arena, "%s * %lld + %s", j, (long long)c->kept, c->lane);
   for (int i = 0; i < c->nacc; i++)
-    cuda_merge(e, &sum[i], arena_printf(e->arena, "%s[%s]", cuda_partials(e, acc, i, false, all), at),
-               acc[i].best ? arena_printf(e->arena, "%s[%s]", cuda_partials(e, acc, i, true, all), at)
-                           : NULL);
+    cuda_merge(
+        e, &sum[i], arena_printf(e->arena, "%s[%s]", cuda_partials(e, acc, i, false, all), at),
+        acc[i].best ? arena_printf(e->arena, "%s[%s]", cuda_partials(e, acc, i, true, all), at)
+                    : NULL);
   emit_close(e, arena_printf(e->arena, "for (int32_t %s = 0; t < %d && %s && %s < %lld; %s++)", j,
                              c->l->lanes, c->on, j, (long long)c->l->parts, j));
   c->acc = sum;
   end_stores(c);
-  emit_close(e, arena_printf(e->arena,
-                             "if (mlo_last_block((uint32_t *)scratch + %s, %lld, mem + %d))",
-                             c->group_name, (long long)c->l->parts, 2 * doubles(c)));
+  emit_close(e,
+             arena_printf(e->arena, "if (mlo_last_block((uint32_t *)scratch + %s, %lld, mem + %d))",
+                          c->group_name, (long long)c->l->parts, 2 * doubles(c)));
 }
 
 /* One block of lanes and, where there are several, one part of the reduced range. */
 static void one(Columns *c, const char *w) {
   Emit *e = c->e;
   int lanes = c->l->lanes;
-  const char *part = c->l->parts > 1 ? emit_name(e, "p") : NULL;
+  const char *part = c->l->parts > 1 ? emit_name(e, "part") : NULL;
   c->group_name = w;
   if (part) {
     c->group_name = emit_name(e, "g");
-    text_addf(emit_body(e), "const %s %s = %s %% %lld;\nconst %s %s = %s / %lld;\n", e->itype, part, w,
-              (long long)c->l->parts, e->itype, c->group_name, w, (long long)c->l->parts);
+    text_addf(emit_body(e), "const %s %s = %s %% %lld;\nconst %s %s = %s / %lld;\n", e->itype, part,
+              w, (long long)c->l->parts, e->itype, c->group_name, w, (long long)c->l->parts);
   }
   int v = emit_var(e, c->kept, "i");
   const char *own = arena_printf(e->arena, "%s * %d + t %% %d", c->group_name, lanes, lanes);
@@ -157,8 +164,8 @@ void cuda_columns(Emit *e, const Launch *l, const bool *merge) {
   c.store_stage = cuda_store_stages(e);
   for (int i = 0; i < k->nanchor; i++)
     if (k->anchor[i].cls == ANCHOR_REDUCE)
-      c.acc[c.nacc++] = (CudaAcc){.a = &k->anchor[i],
-                                  .best = k->anchor[i].node->op == OP_argmax ? "" : NULL};
+      c.acc[c.nacc++] =
+          (CudaAcc){.a = &k->anchor[i], .best = k->anchor[i].node->op == OP_argmax ? "" : NULL};
   if (c.kept == 0) return;
   int64_t groups = (c.kept + l->lanes - 1) / l->lanes;
   e->shared = 2 * doubles(&c) + 16;
@@ -168,8 +175,8 @@ void cuda_columns(Emit *e, const Launch *l, const bool *merge) {
   const char *w = emit_name(e, "w");
   one(&c, w);
   text_addf(emit_body(e), "%s = %d - %s;\n", c.half, doubles(&c), c.half);
-  emit_close(e, arena_printf(e->arena, "for (%s %s = block; %s < %lld; %s += blocks)", e->itype, w, w,
-                             (long long)(groups * l->parts), w));
+  emit_close(e, arena_printf(e->arena, "for (%s %s = block; %s < %lld; %s += blocks)", e->itype, w,
+                             w, (long long)(groups * l->parts), w));
   for (int i = 0; i < k->nanchor; i++)
     e->bound[k->anchor[i].node->id] = (Bound){.anchor = &k->anchor[i]};
 }

@@ -1,7 +1,8 @@
 /* CUDA kernels of matrix products that are not a library's: tiles of the result, a block each,
-   with both operands' tiles in shared memory (two of each, so that one barrier a step is enough); or,
-   for few elements with long sums, a warp an element. Then the epilogue's anchors and stores, by the
-   thread that has the element. A kernel that adds several products goes through all of them. */
+   with both operands' tiles in shared memory (two of each, so that one barrier a step is enough);
+   or, for few elements with long sums, a warp an element. Then the epilogue's anchors and stores,
+   by the thread that has the element. A kernel that adds several products goes through all of them.
+ */
 #include "codegen/gemm_c.h"
 #include "codegen/kernel_cuda.h"
 #include "ir/op.h"
@@ -35,8 +36,9 @@ static Product product_of(Emit *e) {
 static const char *element(const Product *p, const Side *s, const char *batch, const char *along,
                            const char *sum) {
   Text t = {.arena = p->e->arena};
-  text_addf(&t, "p%d[%s * %lld + %s * %lld + %s * %lld + %lld]", s->param, batch, (long long)s->batch,
-            along, (long long)s->along, sum, (long long)s->sum, (long long)s->offset);
+  text_addf(&t, "p%d[%s * %lld + %s * %lld + %s * %lld + %lld]", s->param, batch,
+            (long long)s->batch, along, (long long)s->along, sum, (long long)s->sum,
+            (long long)s->offset);
   return t.s;
 }
 
@@ -68,8 +70,8 @@ static void epilogue(Product *p, const char *s) {
 }
 
 /* Both tiles of step `k0` into shared memory: neighbouring threads read neighbouring elements. */
-static void load_tile(Product *p, const Side *s, const char *tile, const char *first, int64_t extent,
-                      int64_t sum, const char *k0, bool columns) {
+static void load_tile(Product *p, const Side *s, const char *tile, const char *first,
+                      int64_t extent, int64_t sum, const char *k0, bool columns) {
   Emit *e = p->e;
   bool along = s->along == 1 && s->sum != 1;
   const char *a = along ? "x" : "y", *k = along ? "y" : "x";
@@ -87,11 +89,12 @@ static void tile_product(Product *p, const Gemm *g, bool minus) {
   emit_open(e);
   text_addf(emit_body(e), "%s *%s = (%s *)mem + h, *%s = %s + %d;\n", g->type, left, g->type, right,
             left, TILE * PITCH);
-  load_tile(p, &g->left, left, "i0", g->rows, g->sum, k, false);
-  load_tile(p, &g->right, right, "j0", g->columns, g->sum, k, true);
+  load_tile(p, &g->left, left, "row0", g->rows, g->sum, k, false);
+  load_tile(p, &g->right, right, "col0", g->columns, g->sum, k, true);
   text_add(emit_body(e), "__syncthreads();\n");
   text_addf(emit_body(e),
-            "#pragma unroll\nfor (int32_t %s = 0; %s < %d; %s++) s %s= %s[y * %d + %s] * %s[%s * %d + x];\n",
+            "#pragma unroll\nfor (int32_t %s = 0; %s < %d; %s++) s %s= %s[y * %d + %s] * %s[%s * "
+            "%d + x];\n",
             q, q, TILE, q, minus ? "-" : "+", left, PITCH, q, right, q, PITCH);
   text_addf(emit_body(e), "h = %d - h;\n", 2 * TILE * PITCH);
   emit_close(e, arena_printf(e->arena, "for (%s %s = 0; %s < %lld; %s += %d)", e->itype, k, k,
@@ -105,20 +108,21 @@ static void tiles(Product *p) {
   e->shared = 4 * TILE * PITCH / (g->n->type.dtype == DT_F64 ? 1 : 2);
   text_addf(emit_body(e), "const int32_t x = t %% %d, y = t / %d;\nint32_t h = 0;\n", TILE, TILE);
   emit_open(e);
-  text_addf(emit_body(e),
-            "const %s b = w / %lld, i0 = w / %lld %% %lld * %d, j0 = w %% %lld * %d;\n%s s = 0;\n",
-            e->itype, (long long)(tm * tn), (long long)tn, (long long)tm, TILE, (long long)tn, TILE,
-            g->type);
+  text_addf(
+      emit_body(e),
+      "const %s b = w / %lld, row0 = w / %lld %% %lld * %d, col0 = w %% %lld * %d;\n%s s = 0;\n",
+      e->itype, (long long)(tm * tn), (long long)tn, (long long)tm, TILE, (long long)tn, TILE,
+      g->type);
   for (int i = 0; i < p->n; i++) tile_product(p, &p->g[i], p->minus[i]);
   emit_open(e);
   int vb = emit_var(e, g->batch, "b"), vi = emit_var(e, g->rows, "i"),
       vj = emit_var(e, g->columns, "j");
-  text_addf(emit_body(e), "const %s %s = b, %s = i0 + y, %s = j0 + x;\n", e->itype, e->var[vb].name,
-            e->var[vi].name, e->var[vj].name);
+  text_addf(emit_body(e), "const %s %s = b, %s = row0 + y, %s = col0 + x;\n", e->itype,
+            e->var[vb].name, e->var[vi].name, e->var[vj].name);
   bind_axes(p, vb, vi, vj);
   epilogue(p, "s");
-  emit_close(e, arena_printf(e->arena, "if (i0 + y < %lld && j0 + x < %lld)", (long long)g->rows,
-                             (long long)g->columns));
+  emit_close(e, arena_printf(e->arena, "if (row0 + y < %lld && col0 + x < %lld)",
+                             (long long)g->rows, (long long)g->columns));
   emit_close(e, arena_printf(e->arena, "for (%s w = block; w < %lld; w += blocks)", e->itype,
                              (long long)(g->batch * tm * tn)));
 }
@@ -139,8 +143,8 @@ static void dots(Product *p) {
             (long long)g->columns, g->type);
   for (int n = 0; n < p->n; n++) {
     const char *k = emit_name(e, "k");
-    text_addf(emit_body(e), "for (%s %s = t %% 32; %s < %lld; %s += 32) s %s= %s * %s;\n", e->itype, k,
-              k, (long long)p->g[n].sum, k, p->minus[n] ? "-" : "+",
+    text_addf(emit_body(e), "for (%s %s = t %% 32; %s < %lld; %s += 32) s %s= %s * %s;\n", e->itype,
+              k, k, (long long)p->g[n].sum, k, p->minus[n] ? "-" : "+",
               element(p, &p->g[n].left, b, i, k), element(p, &p->g[n].right, b, j, k));
   }
   text_addf(emit_body(e), "s = mlo_team_sum_%s(s, 32, mem);\n", g->lane);
@@ -148,8 +152,8 @@ static void dots(Product *p) {
   bind_axes(p, vb, vi, vj);
   epilogue(p, "s");
   emit_close(e, arena_printf(e->arena, "if (t %% 32 == 0 && w + t / 32 < %lld)", (long long)all));
-  emit_close(e, arena_printf(e->arena, "for (%s w = block * 8; w < %lld; w += blocks * 8)", e->itype,
-                             (long long)all));
+  emit_close(e, arena_printf(e->arena, "for (%s w = block * 8; w < %lld; w += blocks * 8)",
+                             e->itype, (long long)all));
 }
 
 void cuda_gemm(Emit *e, const Launch *l) {

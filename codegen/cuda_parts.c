@@ -159,7 +159,7 @@ const char *cuda_partials(Emit *e, const CudaAcc *acc, int i, bool best, int64_t
   DType d = acc[i].best && !best ? DT_I32 : of(&acc[i]);
   e->scratch = true;
   return arena_printf(e->arena, "((%s *)(scratch + %lld))", e->target->type[d],
-                      (long long)(LAUNCH_TICKETS * 4 + before * each * 8));
+                      (long long)(LAUNCH_PARTIALS + before * each * 8));
 }
 
 /* ---- stores */

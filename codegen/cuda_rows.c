@@ -165,9 +165,11 @@ static void spread_total(Rows *r) {
   int n = stage(r, 0, acc);
   emit_open(e);
   for (int i = 0; i < n; i++) {
-    text_addf(emit_body(e), "%s[block] = %s;\n", cuda_partials(e, acc, i, false, each), acc[i].name);
+    text_addf(emit_body(e), "%s[block] = %s;\n", cuda_partials(e, acc, i, false, each),
+              acc[i].name);
     if (acc[i].best)
-      text_addf(emit_body(e), "%s[block] = %s;\n", cuda_partials(e, acc, i, true, each), acc[i].best);
+      text_addf(emit_body(e), "%s[block] = %s;\n", cuda_partials(e, acc, i, true, each),
+                acc[i].best);
   }
   emit_close(e, "if (t == 0)");
   emit_open(e);
@@ -178,7 +180,8 @@ static void spread_total(Rows *r) {
     const char *j = emit_name(e, "j");
     const char *value = arena_printf(e->arena, "%s[%s]", cuda_partials(e, acc, i, false, each), j);
     const char *best =
-        acc[i].best ? arena_printf(e->arena, "%s[%s]", cuda_partials(e, acc, i, true, each), j) : NULL;
+        acc[i].best ? arena_printf(e->arena, "%s[%s]", cuda_partials(e, acc, i, true, each), j)
+                    : NULL;
     cuda_merge(e, &all, value, best);
     emit_close(e, arena_printf(e->arena, "for (int32_t %s = t; %s < blocks; %s += 256)", j, j, j));
     cuda_team(e, &all, LAUNCH_BLOCK, team_mem(r));
@@ -186,7 +189,8 @@ static void spread_total(Rows *r) {
   }
   e->stage = r->nstage + 1;
   cuda_end_stores(e, r->store_stage, "if (t == 0)", "__syncthreads();\n");
-  emit_close(e, arena_printf(e->arena, "if (mlo_last_block((uint32_t *)scratch, blocks, %s))", last));
+  emit_close(e,
+             arena_printf(e->arena, "if (mlo_last_block((uint32_t *)scratch, blocks, %s))", last));
 }
 
 /* Opens the loop over the kept indices, a team each. */

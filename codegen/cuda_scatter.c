@@ -1,5 +1,5 @@
-/* CUDA kernels of scatters and solutions of linear systems. A warp owns a row of the destination: it
-   looks through all indices, which the block reads together, and takes the updates of its row in
+/* CUDA kernels of scatters and solutions of linear systems. A warp owns a row of the destination:
+   it looks through all indices, which the block reads together, and takes the updates of its row in
    their order, the order of the CPU; no two threads meet in an element, so no sum depends on how
    threads run. */
 #include "codegen/kernel_cuda.h"
@@ -120,16 +120,16 @@ void cuda_scatter(Emit *e) {
   emit_open(e);
   text_addf(emit_body(e), "const %s v = w + t / 32;\n", e->itype);
   text_addf(emit_body(e),
-            "for (%s j = t %% 32; v < %lld && j < %lld; j += 32) p%d[v * %lld + j] = %s;\n", e->itype,
-            (long long)s.rows, (long long)s.width, s.dest, (long long)s.width, start);
+            "for (%s j = t %% 32; v < %lld && j < %lld; j += 32) p%d[v * %lld + j] = %s;\n",
+            e->itype, (long long)s.rows, (long long)s.width, s.dest, (long long)s.width, start);
   if (s.count) scan(&s);
   emit_open(e);
   text_addf(emit_body(e), "const %s o = v * %lld + j;\n", e->itype, (long long)s.width);
   copies(e);
-  emit_close(e, arena_printf(e->arena, "for (%s j = t %% 32; v < %lld && j < %lld; j += 32)", e->itype,
-                             (long long)s.rows, (long long)s.width));
-  emit_close(e, arena_printf(e->arena, "for (%s w = block * 8; w < %lld; w += blocks * 8)", e->itype,
-                             (long long)s.rows));
+  emit_close(e, arena_printf(e->arena, "for (%s j = t %% 32; v < %lld && j < %lld; j += 32)",
+                             e->itype, (long long)s.rows, (long long)s.width));
+  emit_close(e, arena_printf(e->arena, "for (%s w = block * 8; w < %lld; w += blocks * 8)",
+                             e->itype, (long long)s.rows));
 }
 
 void cuda_solve(Emit *e) {
@@ -152,6 +152,6 @@ void cuda_solve(Emit *e) {
             (long long)columns, pm, (long long)m.offset, pb, (long long)b.offset, px, type, work);
   for (int i = 1; i < k->nstore; i++)
     text_addf(emit_body(e), "for (int32_t o = t; o < %lld; o += 256) p%d[o] = p%d[o];\n",
-              (long long)type_count(n->type), emit_param(e, k->store[i].dest, k->store[i].row, true),
-              px);
+              (long long)type_count(n->type),
+              emit_param(e, k->store[i].dest, k->store[i].row, true), px);
 }

@@ -38,8 +38,8 @@ static void print_body(Emit *e, const bool *merge) {
   }
 }
 
-static void begin(Emit *e, Unit *u, const Func *f, const Kernel *k) {
-  emit_begin(e, u->arena, &cg_target_c, u->program, f, k, &u->tables);
+void unit_begin(Unit *u, Emit *e, const Target *t, const Func *f, const Kernel *k) {
+  emit_begin(e, u->arena, t, u->program, f, k, &u->tables);
   for (int a = 0; a < k->rank; a++) {
     e->axis[a] = aff_const(0);
     e->axis_var[a] = -1;
@@ -47,9 +47,7 @@ static void begin(Emit *e, Unit *u, const Func *f, const Kernel *k) {
   }
 }
 
-/* True if nothing that the kernel writes overlaps this parameter's bytes, or the other way round.
- */
-static bool unaliased(const Emit *e, int i) {
+bool unit_unaliased(const Emit *e, int i) {
   for (int j = 0; j < e->nparam; j++) {
     if (j == i || !(e->param[i].store || e->param[j].store)) continue;
     const Storage *a = e->param[i].s, *b = e->param[j].s;
@@ -58,8 +56,7 @@ static bool unaliased(const Emit *e, int i) {
   return true;
 }
 
-/* Bytes, a power of two up to 64, that divide the address. */
-static int alignment(const Param *p) {
+int unit_alignment(const Param *p) {
   int64_t at = emit_byte(p->s);
   if (p->row) at |= type_bytes(p->s->type) / (p->s->type.dim[0] ? p->s->type.dim[0] : 1);
   int align = 64;
@@ -73,12 +70,13 @@ static const char *signature_and_body(Emit *e) {
   for (int i = 0; i < e->nparam; i++) {
     const Param *p = &e->param[i];
     text_addf(&t, "%s%s%s *%s%sp%d", i ? ", " : "", p->store ? "" : "const ",
-              e->target->element[p->s->type.dtype], unaliased(e, i) ? e->target->restricted : "",
-              unaliased(e, i) ? " " : "", i);
+              e->target->element[p->s->type.dtype],
+              unit_unaliased(e, i) ? e->target->restricted : "", unit_unaliased(e, i) ? " " : "",
+              i);
   }
   text_add(&t, e->nparam ? ") {\n" : "void) {\n");
   for (int i = 0; i < e->nparam; i++) {
-    int align = alignment(&e->param[i]);
+    int align = unit_alignment(&e->param[i]);
     if (align >= 16) text_addf(&t, "p%d = __builtin_assume_aligned(p%d, %d);\n", i, i, align);
   }
   text_add(&t, e->scope[0].body.s);
@@ -99,12 +97,14 @@ static void grow_slots(Unit *u) {
   for (int i = 0; i < u->nkernel; i++) *slot_of(u, u->kernel[i].text) = i + 1;
 }
 
-static CKernel *share(Unit *u, const char *text) {
+CKernel *unit_share(Unit *u, const char *text) {
   if (2 * u->nkernel >= u->nslot) grow_slots(u);
   int *slot = slot_of(u, text);
   if (*slot) return &u->kernel[*slot - 1];
   const char *prefix = u->options->library ? u->options->library : "";
-  CKernel k = {text, arena_printf(u->arena, "%sk%d", prefix, u->nkernel), {.arena = u->arena}};
+  CKernel k = {.text = text,
+               .name = arena_printf(u->arena, "%sk%d", prefix, u->nkernel),
+               .comment = {.arena = u->arena}};
   VEC_PUSH(u->arena, u->kernel, u->nkernel, u->kernel_cap, k);
   *slot = u->nkernel;
   return &u->kernel[u->nkernel - 1];
@@ -131,7 +131,7 @@ static int plan_nest(Unit *u, const Func *f, const Kernel *k, Nest *nest) {
   int n = cg_nest_start(k, nest), left = n;
   for (bool more = n > 0; more;) {
     Emit dry;
-    begin(&dry, u, f, k);
+    unit_begin(u, &dry, &cg_target_c, f, k);
     dry.analyse = true;
     memcpy(dry.nest, nest, sizeof dry.nest);
     dry.nnest = n;
@@ -147,20 +147,20 @@ void unit_kernel(Unit *u, const Func *f, const Kernel *k) {
   Emit dry, e;
   bool merge[MAX_RANK] = {false};
   Nest nest[CG_NEST];
-  begin(&dry, u, f, k);
+  unit_begin(u, &dry, &cg_target_c, f, k);
   dry.analyse = true;
   print_body(&dry, merge);
   emit_end(&dry);
   for (int a = 0; a + 1 < dry.naxis; a++) merge[a] = !dry.apart[a];
   int nnest = dry.nquotient ? plan_nest(u, f, k, nest) : 0;
-  begin(&e, u, f, k);
+  unit_begin(u, &e, &cg_target_c, f, k);
   if (nnest) memcpy(e.nest, nest, sizeof e.nest);
   e.nnest = nnest;
   print_body(&e, merge);
   emit_end(&e);
   u->random = u->random || e.random;
   u->vectors = u->vectors || e.vectors;
-  CKernel *c = share(u, signature_and_body(&e));
+  CKernel *c = unit_share(u, signature_and_body(&e));
   text_addf(&c->comment, "/* %s (%s)%s: %lld flop, %lld bytes */\n", k->name, cg_role_name(f->role),
             cg_source_lines(u->arena, &u->lines, k), (long long)k->flops, (long long)k->bytes);
   print_call(u, &e, c->name);

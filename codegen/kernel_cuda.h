@@ -18,17 +18,18 @@ void cuda_solve(Emit *e);
 
 /* ---- shared pieces (cuda_parts.c) */
 
-/* A loop over groups of axes, whose elements threads take in turns: `first`, `first` + `step`, .. in
-   units of `vector` neighbouring ones. */
+/* A loop over groups of axes, whose elements threads take in turns: `first`, `first` + `step`, ..
+   in units of `vector` neighbouring ones. */
 typedef struct ThreadLoop {
   const Group *group;
   int ngroup;
   const char *first, *step;
-  const char *end;    /* NULL: all */
-  const char *on;     /* only where this holds; NULL: always */
+  const char *end; /* NULL: all */
+  const char *on;  /* only where this holds; NULL: always */
   int vector;
-  int64_t turns; /* above 0: no more than so many turns, unrolled, of which e->slot tells the element */
-  int var;       /* of the elements, once it is open */
+  int64_t
+      turns; /* above 0: no more than so many turns, unrolled, of which e->slot tells the element */
+  int var;   /* of the elements, once it is open */
   const char *turn, *lane;
 } ThreadLoop;
 
@@ -50,13 +51,14 @@ void cuda_take(Emit *e, const CudaAcc *c);  /* the element at the present index 
 void cuda_merge(Emit *e, const CudaAcc *c, const char *value, const char *best); /* another one's */
 void cuda_team(Emit *e, const CudaAcc *c, int team, const char *mem); /* all threads' of a team */
 void cuda_bind_acc(Emit *e, const CudaAcc *c);
-/* "(float *)(scratch + 16384 + ...)": partial results of accumulator i, an array; best: argmax's. */
+/* "(float *)(scratch + 16384 + ...)": partial results of accumulator i, an array; best: argmax's.
+ */
 const char *cuda_partials(Emit *e, const CudaAcc *acc, int i, bool best, int64_t each);
 
 /* Which stores belong to a stage's loop (-1: to the end). */
 int *cuda_store_stages(Emit *e);
-/* The stores of the end, by the threads for which `who` ("if (t == 0)") holds. Where one replaces what
-   the kernel reads, `order` comes before them: a barrier. */
+/* The stores of the end, by the threads for which `who` ("if (t == 0)") holds. Where one replaces
+   what the kernel reads, `order` comes before them: a barrier. */
 void cuda_end_stores(Emit *e, const int *stage, const char *who, const char *order);
 
 #endif

@@ -3,13 +3,15 @@
 #include <math.h>
 #include <string.h>
 
-#include "codegen/unit_c.h"
+#include "codegen/schedule.h"
 
 typedef struct Main {
   Unit *u;
   Text *out;
   const char *prefix; /* of the names of tables */
-  int nstmt;          /* rows so far */
+  int nstmt;          /* rows of the schedule */
+  Device *device;     /* NULL: no code for CUDA devices */
+  int ndevice_stmt;
 } Main;
 
 static const char *number(Unit *u, double x) {
@@ -23,97 +25,56 @@ static const char *quote_or_null(Unit *u, const char *s) {
   return s ? text_quote(u->arena, s) : "NULL";
 }
 
-/* ---- schedule */
-
-static const char *place(Unit *u, const Storage *s) {
-  return s ? arena_printf(u->arena, "%lld", (long long)emit_byte(s)) : "MLO_NOWHERE";
-}
-
-/* One row, but for what is in its body: kind, how many rows it has with its body, and the rest. */
-static void row(Main *m, const char *kind, int size, const char *rest) {
-  text_addf(m->out, "{%s, %d, %s},\n", kind, m->nstmt + size, rest);
-  m->nstmt++;
-}
-
-/* How many rows the statements become. */
-static int size(const Stmt *s) {
-  int n = 0;
-  for (; s; s = s->next) n += 1 + size(s->body);
-  return n;
-}
-
-static void loop(Main *m, const Stmt *s) {
-  Unit *u = m->u;
-  bool top = stmt_is_top_loop(u->program, s);
-  row(m, s->kind == STMT_WHILE ? "MLO_WHILE" : "MLO_REPEAT", 1 + size(s->body),
-      arena_printf(u->arena, "-1, -1, %s, %lld, %s, %s, %s", top ? "true" : "false",
-                   s->count_setting ? 0 : (long long)s->count, place(u, s->count_setting),
-                   place(u, s->counter), place(u, s->kind == STMT_WHILE ? s->cond : NULL)));
-}
-
-/* The step is the statement's counter, else the number of steps that the top level has taken. */
-static void report(Main *m, const Stmt *s) {
-  Unit *u = m->u;
-  const Level *level = u->program->run.top;
-  const Storage *step = s->counter ? s->counter : level ? level->count : NULL;
-  row(m, s->eval ? "MLO_EVAL" : "MLO_REPORT", 1 + size(s->body),
-      arena_printf(u->arena, "-1, -1, false, 0, MLO_NOWHERE, %s, MLO_NOWHERE", place(u, step)));
-}
-
-/* After a draw from large sources the runtime reads what comes next. */
-static void call(Main *m, const Stmt *s) {
-  Unit *u = m->u;
-  const Program *p = u->program;
-  int func = 0, number = 0, level = -1;
-  const Storage *draws = NULL;
-  while (u->func[func] != s->func) func++;
-  for (int i = 0; i < p->nlevel; i++) {
-    const Level *l = p->level[i];
-    if (l->ncursor && l->draw == s->func) {
-      level = number;
-      draws = l->draws;
-    }
-    number += l->ncursor > 0;
-  }
-  row(m, "MLO_CALL", 1,
-      arena_printf(u->arena, "%d, %d, false, 0, MLO_NOWHERE, %s, MLO_NOWHERE", func, level,
-                   place(u, draws)));
-}
-
-static void statement(Main *m, const Stmt *s) {
-  switch (s->kind) {
-  case STMT_REPEAT:
-  case STMT_WHILE: loop(m, s); break;
-  case STMT_CALL: call(m, s); break;
-  case STMT_REPORT: report(m, s); break;
-  case STMT_STEP:
-  case STMT_SOLVE: compiler_bug("codegen", "the schedule has a statement that a pass expands");
-  }
-  for (const Stmt *b = s->body; b; b = b->next) statement(m, b);
-}
-
-/* Where steps are taken, --load comes between the calls that set initial values and all others:
- * what is computed before the loop reads what it gave. */
-static void schedule(Main *m) {
-  const Program *p = m->u->program;
-  const Stmt *s = p->schedule;
-  bool steps = false;
-  for (const Stmt *t = s; t; t = t->next) steps = steps || stmt_is_top_loop(p, t);
-  if (s) text_addf(m->out, "static const MloStmt %sstmts[] = {\n", m->prefix);
-  for (; s && s->kind == STMT_CALL && s->func->role == ROLE_INIT; s = s->next) statement(m, s);
-  if (steps) row(m, "MLO_INITIAL", 1, "-1, -1, false, 0, MLO_NOWHERE, MLO_NOWHERE, MLO_NOWHERE");
-  for (; s; s = s->next) statement(m, s);
-  if (m->nstmt) text_add(m->out, "};\n");
-}
+/* ---- functions, and what CUDA devices run */
 
 static void functions(Main *m) {
   Unit *u = m->u;
-  if (!u->program->schedule || !u->nfunc) return;
+  const Device *d = m->device;
+  if (!u->program->schedule || !(u->nfunc + (d ? d->nfunc : 0))) return;
   text_addf(m->out, "static const MloFunc %sfuncs[] = {\n", m->prefix);
   for (int i = 0; i < u->nfunc; i++)
     text_addf(m->out, "{%s, %s, 0, 0},\n", text_quote(u->arena, u->func[i]->name),
               cg_func_name(u->arena, u->options, u->func[i]));
+  for (int i = 0; d && i < d->nfunc; i++)
+    text_addf(m->out, "{%s, NULL, %d, %d},\n",
+              text_quote(u->arena, d->func[i].func ? d->func[i].func->name : "while"),
+              d->func[i].first, d->func[i].n);
   text_add(m->out, "};\n\n");
+}
+
+/* A long text as an array of bytes: literals have a limit. */
+static void bytes(Main *m, const char *type, const char *name, const unsigned char *b, size_t n) {
+  text_addf(m->out, "static const %s %s%s[] = {", type, m->prefix, name);
+  for (size_t i = 0; i < n; i++) text_addf(m->out, i % 24 ? "%u," : "\n%u,", b[i]);
+  text_add(m->out, "};\n");
+}
+
+static void device_tables(Main *m) {
+  Device *d = m->device;
+  const CgOptions *o = m->u->options;
+  const char *source = device_source(d);
+  const char *x = m->prefix;
+  if (!o->no_source)
+    bytes(m, "char", "cuda_source", (const unsigned char *)source, strlen(source) + 1);
+  text_addf(m->out, "static const char *const %skernels[] = {\n", x);
+  for (int i = 0; i < d->nentry; i++) text_addf(m->out, "\"%s\",\n", d->entry[i]);
+  text_addf(m->out, "NULL};\nstatic const MloLaunch %slaunches[] = {\n%s{0}};\n", x, d->launches.s);
+  text_addf(m->out, "static const int64_t %sargs[] = {%s0};\n", x, d->args.s);
+  for (int i = 0; i < o->ncubin; i++)
+    bytes(m, "unsigned char", arena_printf(m->u->arena, "cubin%d", i), o->cubin[i].image,
+          o->cubin[i].n);
+  text_addf(m->out, "static const MloCubin %scubins[] = {\n", x);
+  for (int i = 0; i < o->ncubin; i++)
+    text_addf(m->out, "{\"%s\", %scubin%d, sizeof %scubin%d},\n", o->cubin[i].arch, x, i, x, i);
+  text_add(m->out, "{0}};\n");
+  text_addf(m->out, "static const MloDevice %scuda = {\n", x);
+  text_addf(m->out, ".source = %s%s,\n.kernel = %skernels,\n.nkernel = %d,\n",
+            o->no_source ? "NULL" : x, o->no_source ? "" : "cuda_source", x, d->nentry);
+  text_addf(m->out, ".launch = %slaunches,\n.nlaunch = %d,\n.arg = %sargs,\n", x, d->nlaunch, x);
+  text_addf(m->out, ".cubin = %scubins,\n.ncubin = %d,\n.scratch_bytes = %lld,\n", x, o->ncubin,
+            (long long)d->scratch);
+  if (m->ndevice_stmt) text_addf(m->out, ".stmt = %sdevice_stmts,\n", x);
+  text_addf(m->out, ".nstmt = %d,\n};\n\n", m->ndevice_stmt);
 }
 
 /* ---- tables */
@@ -294,6 +255,15 @@ static const Storage *top_steps(const Program *p) {
   return p->run.top ? p->run.top->steps.storage : NULL;
 }
 
+static void schedule_fields(Main *m) {
+  int n = m->u->nfunc + (m->device ? m->device->nfunc : 0);
+  const char *x = m->prefix;
+  text_addf(m->out, ".nfunc = %d,\n.nstmt = %d,\n", n, m->nstmt);
+  if (n) text_addf(m->out, ".func = %sfuncs,\n", x);
+  if (m->nstmt) text_addf(m->out, ".stmt = %sstmts,\n", x);
+  if (m->device) text_addf(m->out, ".cuda = &%scuda,\n", x);
+}
+
 static void program(Main *m, int nsetting, int narray, int nmetric, int nstate, int ncursor) {
   Unit *u = m->u;
   const Program *p = u->program;
@@ -328,8 +298,7 @@ static void program(Main *m, int nsetting, int narray, int nmetric, int nstate, 
   if (ncursor) text_addf(t, ".ncursor = %d,\n.cursor = cursors,\n", ncursor);
   text_addf(t, ".after = %s,\n", quote_or_null(u, p->run.after));
   text_addf(t, ".top_steps = %s,\n", quote_or_null(u, steps ? steps->name : NULL));
-  text_addf(t, ".nfunc = %d,\n.func = %s,\n.nstmt = %d,\n.stmt = %s,\n", u->nfunc,
-            u->nfunc ? "funcs" : "NULL", m->nstmt, m->nstmt ? "stmts" : "NULL");
+  schedule_fields(m);
   text_add(t, ".process = true,\n.schedule = mlo_schedule,\n};\n");
 }
 
@@ -342,8 +311,19 @@ static void tables(Main *m) {
                    "return mlo_main(argc, argv, &mlo_program);\n}\n");
 }
 
-/* The schedule of a program that others load: a function that has it interpreted. */
+/* The schedule of a program that others load: a function that has it interpreted and, with a
+   device, a program of nothing else. */
 static void library(Main *m) {
+  if (m->device) {
+    text_addf(m->out, "extern const MloProgram %sprogram;\nconst MloProgram %sprogram = {\n",
+              m->prefix, m->prefix);
+    text_addf(m->out, ".abi = MLO_ABI,\n.name = \"%s\",\n.source = \"\",\n.hash = \"\",\n",
+              m->u->program->name);
+    text_addf(m->out, ".version = \"\",\n.arena_bytes = %lld,\n",
+              (long long)m->u->program->arena_bytes);
+    schedule_fields(m);
+    text_add(m->out, "};\n");
+  }
   text_addf(m->out,
             "int %sschedule(MloRun *, unsigned char *);\n"
             "int %sschedule(MloRun *run, unsigned char *arena) {\n(void)run;\n",
@@ -357,12 +337,24 @@ static void library(Main *m) {
 }
 
 void unit_main(Unit *u, Text *out) {
-  Text body = {.arena = u->arena};
+  Text body = {.arena = u->arena}, stmts = {.arena = u->arena};
   const char *prefix = u->options->library;
+  Device device;
   Main m = {.u = u, .out = &body, .prefix = prefix ? prefix : ""};
+  text_add(&stmts, "");
+  text_add(&body, "");
+  if (!u->options->only_cuda)
+    m.nstmt = unit_schedule(u, NULL, arena_printf(u->arena, "%sstmts", m.prefix), &stmts);
+  if (u->options->cuda) {
+    m.device = &device;
+    device_begin(&device, u->arena, u->program, u->options);
+    m.ndevice_stmt =
+        unit_schedule(u, &device, arena_printf(u->arena, "%sdevice_stmts", m.prefix), &stmts);
+  }
   functions(&m);
-  schedule(&m);
+  text_add(&body, stmts.s);
   text_add(&body, "\n");
+  if (m.device) device_tables(&m);
   if (prefix)
     library(&m);
   else

@@ -68,7 +68,7 @@ char *cg_c(Program *p, const CgOptions *o) {
   text_add(&u.functions, "");
   mark_called(p, p->schedule, called);
   for (int i = 0; i < p->nfunc; i++)
-    if (called[i] || o->library) function(&u, p->func[i]);
+    if (!o->only_cuda && (called[i] || o->library)) function(&u, p->func[i]);
   Text t = {.arena = p->arena};
   prelude(&u, &t);
   for (int i = 0; i < u.nkernel; i++)

@@ -10,6 +10,10 @@ typedef struct CKernel {
   const char *text; /* parameter list and body, without the name */
   const char *name; /* "k3" */
   Text comment;     /* one line for every kernel that it stands for */
+  int shared;       /* CUDA: doubles of shared memory */
+  bool scratch;     /* CUDA: it uses scratch memory */
+  const char *line; /* CUDA: "#line 4 .." of the source, or NULL */
+  int entry[2];     /* CUDA: numbers plus 1 of its entries, without and with a condition */
 } CKernel;
 
 /* The generated file while it grows. */
@@ -28,6 +32,14 @@ typedef struct Unit {
   bool random, vectors; /* headers that the kernels need */
 } Unit;
 
+/* Begins the printing of a kernel. */
+void unit_begin(Unit *u, Emit *e, const Target *t, const Func *f, const Kernel *k);
+/* True if nothing that the kernel writes overlaps parameter i's bytes, or the other way round. */
+bool unit_unaliased(const Emit *e, int i);
+/* Bytes, a power of two up to 64, that divide the address. */
+int unit_alignment(const Param *p);
+/* The function of this text, which is new or was there before. */
+CKernel *unit_share(Unit *u, const char *text);
 /* Adds the kernel (or finds an equal one) and appends its call to u->functions. */
 void unit_kernel(Unit *u, const Func *f, const Kernel *k);
 /* NaN into the buffers that die with kernel `at` of f (--poison). */

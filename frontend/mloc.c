@@ -229,6 +229,10 @@ static int lower(Compilation *c, const char *last) {
   return ok ? 0 : EXIT_PROGRAM;
 }
 
+static CgOptions cuda_options(const Compilation *c) {
+  return (CgOptions){.source = c->path, .version = MLOC_VERSION, .cuda = true};
+}
+
 /* Program to C. dir: where relative data files will be looked for. */
 static char *generate(Compilation *c, const char *dir, const char *march) {
   const char *arch = march;
@@ -504,17 +508,22 @@ static int call_emit(Compilation *c, int argc, char **argv) {
   int code = one_file(argc, argv, &path);
   if (code) return code;
   bool c_text = !strcmp(stage, "c"), ir = !strcmp(stage, "ir"), kernels = !strcmp(stage, "kernels");
+  bool cuda = !strcmp(stage, "cuda");
   if (!strcmp(stage, "ast")) return emit_ast(c, path);
-  if (!c_text && !ir && !kernels && !is_pass(stage)) {
+  if (!c_text && !cuda && !ir && !kernels && !is_pass(stage)) {
     code = usage_error("there is no stage `%s`; the stages are:", stage);
     fputs("  ast ir", stderr);
     for (int i = 0; i < pass_count(); i++) fprintf(stderr, " %s", pass_name(i));
-    fputs(" c\n", stderr);
+    fputs(" c cuda\n", stderr);
     return code;
   }
   code = front(c, path);
-  if (code == 0 && !ir) code = lower(c, c_text || kernels ? NULL : stage);
+  if (code == 0 && !ir) code = lower(c, c_text || cuda || kernels ? NULL : stage);
   if (code) return code;
+  if (cuda) {
+    CgOptions o = cuda_options(c);
+    return put_text(c, cg_cuda(c->program, &o, NULL, NULL));
+  }
   const char *march = c->o->march ? c->o->march : "x86-64-v3";
   return put_text(c, c_text ? generate(c, c->dir, march) : ir_print(c->program));
 }

@@ -1,0 +1,304 @@
+/* Kernels as CUDA functions, shared where texts are equal, and the entries that are launched. A
+   function's body knows nothing of the grid but `block` and `blocks`; an entry gives it shared
+   memory and its place in the grid, and, within a loop with a condition, does nothing once that is
+   false. */
+#include "codegen/kernel_cuda.h"
+
+#include <string.h>
+
+#include "codegen/device_text.h"
+#include "codegen/schedule.h"
+#include "ir/op.h"
+
+static void print_body(Emit *e, const Launch *l, const bool *merge) {
+  switch (l->shape) {
+  case LAUNCH_MAP: cuda_map(e, l, merge); break;
+  case LAUNCH_ROWS:
+  case LAUNCH_TOTAL: cuda_rows(e, l, merge); break;
+  case LAUNCH_COLUMNS: cuda_columns(e, l, merge); break;
+  case LAUNCH_DOTS:
+  case LAUNCH_TILES: cuda_gemm(e, l); break;
+  case LAUNCH_SCATTER: cuda_scatter(e); break;
+  case LAUNCH_SOLVE: cuda_solve(e); break;
+  case LAUNCH_LIBRARY:
+  case NLAUNCHSHAPE: compiler_bug("codegen", "kernel %s is no kernel", e->kernel->name);
+  }
+}
+
+/* "const float *__restrict__ p0, const int32_t *r0" for all parameters, behind what is in t. */
+static void parameters(const Emit *e, Text *t) {
+  for (int i = 0; i < e->nparam; i++) {
+    const Param *p = &e->param[i];
+    bool alone = unit_unaliased(e, i);
+    text_addf(t, "%s%s%s *%s%sp%d", t->n ? ", " : "", p->store ? "" : "const ",
+              e->target->element[p->s->type.dtype], alone ? e->target->restricted : "",
+              alone ? " " : "", i);
+    if (p->row) text_addf(t, ", const int32_t *r%d", i);
+  }
+}
+
+static const char *body_text(Emit *e) {
+  Text t = {.arena = e->arena};
+  text_addf(&t, "(const int32_t block, const int32_t blocks, double *mem%s",
+            e->scratch ? ", uint8_t *scratch" : "");
+  parameters(e, &t);
+  text_add(&t, ") {\n");
+  text_add(&t, "const int32_t t = (int32_t)threadIdx.x;\n");
+  for (int i = 0; i < e->nparam; i++) {
+    const Param *q = &e->param[i];
+    Type type = q->s->type;
+    int align = unit_alignment(q);
+    if (q->row)
+      text_addf(&t, "p%d += *r%d * (int64_t)%lld;\n", i, i,
+                (long long)(type.dim[0] ? type_count(type) / type.dim[0] : 0));
+    if (align >= 16)
+      text_addf(&t, "p%d = (%s%s *)__builtin_assume_aligned(p%d, %d);\n", i,
+                q->store ? "" : "const ", e->target->element[type.dtype], i, align);
+  }
+  text_add(&t, e->scope[0].body.s);
+  text_add(&t, "(void)block, (void)blocks, (void)mem, (void)t;\n}\n");
+  return text_indent(e->arena, t.s);
+}
+
+/* The parameter list of an entry, and what it hands on. */
+static void entry_lists(const Emit *e, Text *list, Text *passed) {
+  text_add(list, e->scratch ? "uint8_t *scratch" : "");
+  parameters(e, list);
+  text_add(passed, e->scratch ? ", scratch" : "");
+  for (int i = 0; i < e->nparam; i++) {
+    text_addf(passed, ", p%d", i);
+    if (e->param[i].row) text_addf(passed, ", r%d", i);
+  }
+}
+
+/* The number of the function's entry, with a condition or without. */
+static int entry(Device *d, const Emit *e, CKernel *c, const char *lines, bool guarded) {
+  if (c->entry[guarded]) return c->entry[guarded] - 1;
+  Text list = {.arena = e->arena}, passed = {.arena = e->arena};
+  const char *name = arena_printf(e->arena, "%s_%s%s", c->name,
+                                  text_identifier(e->arena, e->kernel->name), guarded ? "_if" : "");
+  entry_lists(e, &list, &passed);
+  text_addf(&d->entries, "%sMLO_KERNEL __launch_bounds__(%d) %s(%s%s) {\n", lines, LAUNCH_BLOCK,
+            name, list.s,
+            !guarded                  ? ""
+            : e->nparam || e->scratch ? ", const uint8_t *on"
+                                      : "const uint8_t *on");
+  if (guarded) text_add(&d->entries, "if (!*on) return;\n");
+  if (e->shared) text_addf(&d->entries, "__shared__ double mem[%d];\n", e->shared);
+  text_addf(&d->entries, "%s((int32_t)blockIdx.x, (int32_t)gridDim.x, %s%s);\n}\n\n", c->name,
+            e->shared ? "mem" : "0", passed.s);
+  VEC_PUSH(d->unit.arena, d->entry, d->nentry, d->entry_cap, name);
+  c->entry[guarded] = d->nentry;
+  return d->nentry - 1;
+}
+
+static void arg(Device *d, int64_t at) {
+  text_addf(&d->args, "%lld, ", (long long)at);
+  d->narg++;
+}
+
+/* The end of a row that is no product; its bytes. */
+#define NO_PRODUCT "%lld, MLO_F32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, MLO_EXACT},\n"
+
+static int64_t guard_byte(int loop) { return LAUNCH_TICKETS * 4 + loop - 1; }
+
+static void launched(Device *d, const char *name, const Func *f, const Kernel *k, int64_t grid) {
+  CgLaunch l = {name, f, k, grid};
+  VEC_PUSH(d->unit.arena, d->launch, d->nlaunch, d->launch_cap, l);
+}
+
+/* Its arguments are those from `first` on. */
+static void launch_row(Device *d, int number, int64_t grid, int block, int first) {
+  text_addf(&d->launches, "{MLO_KERNEL, %d, %lld, %d, %d, %d, " NO_PRODUCT, number, (long long)grid,
+            block, first, d->narg - first, 0LL);
+}
+
+static void print_launch(Device *d, const Emit *e, int number, const Launch *l, int loop) {
+  int first = d->narg;
+  if (e->scratch) arg(d, -1);
+  for (int i = 0; i < e->nparam; i++) {
+    arg(d, emit_byte(e->param[i].s));
+    if (e->param[i].row) arg(d, emit_byte(e->param[i].row));
+  }
+  if (loop) arg(d, -1 - guard_byte(loop));
+  launch_row(d, number, l->grid, LAUNCH_BLOCK, first);
+  launched(d, d->entry[number], e->func, e->kernel, l->grid);
+}
+
+static void kernel(Device *d, const Func *f, const Kernel *k, const Launch *l, int loop) {
+  Unit *u = &d->unit;
+  Emit dry, e;
+  bool merge[MAX_RANK] = {false};
+  unit_begin(u, &dry, &cg_target_cuda, f, k);
+  dry.analyse = true;
+  print_body(&dry, l, merge);
+  emit_end(&dry);
+  for (int a = 0; a + 1 < dry.naxis; a++) merge[a] = !dry.apart[a];
+  unit_begin(u, &e, &cg_target_cuda, f, k);
+  print_body(&e, l, merge);
+  emit_end(&e);
+  u->random = u->random || e.random;
+  CKernel *c = unit_share(u, body_text(&e));
+  c->shared = e.shared;
+  c->scratch = e.scratch;
+  text_addf(&c->comment, "/* %s (%s)%s: %lld flop, %lld bytes */\n", k->name, cg_role_name(f->role),
+            cg_source_lines(u->arena, &u->lines, k), (long long)k->flops, (long long)k->bytes);
+  int *line, n = cg_lines(u->arena, &u->lines, k, &line);
+  if (!c->line && n && u->options->source)
+    c->line =
+        arena_printf(u->arena, "#line %d %s\n", line[0], text_quote(u->arena, u->options->source));
+  if (l->scratch > d->scratch) d->scratch = l->scratch;
+  print_launch(d, &e, entry(d, &e, c, c->line ? c->line : "", loop > 0), l, loop);
+}
+
+/* ---- products by the library */
+
+static int64_t operand_byte(const Func *f, const Node *n, bool *transposed) {
+  Operand o;
+  if (!kernel_operand(f->home, (Node *)n, &o))
+    compiler_bug("codegen", "an operand of a product has no home");
+  const Storage *s = f->home[o.node->id];
+  if (!s && o.node->op == OP_param) compiler_bug("codegen", "a parameter has no home");
+  *transposed = *transposed != o.transposed;
+  return emit_byte(s) + o.offset * dtype_bytes(n->type.dtype);
+}
+
+static void product(Device *d, const Func *f, const Kernel *k, const Term *term, int beta) {
+  const Node *n = term->product;
+  int r = n->type.rank, first = d->narg;
+  bool ta = n->attr.i[0] != 0, tb = n->attr.i[1] != 0;
+  int64_t m = n->type.dim[r - 2], c = n->type.dim[r - 1];
+  int64_t sum = n->in[0]->type.dim[ta ? r - 2 : r - 1],
+          batch = m && c ? type_count(n->type) / m / c : 0;
+  arg(d, operand_byte(f, n->in[0], &ta));
+  arg(d, operand_byte(f, n->in[1], &tb));
+  arg(d, emit_byte(k->store[0].dest));
+  static const char *const types[NDTYPE] = {"MLO_BOOL", "MLO_I32", "MLO_F32", "MLO_F64"};
+  text_addf(
+      &d->launches,
+      "{MLO_GEMM, 0, 0, 0, %d, 3, 0, %s, %d, %d, %lld, %lld, %lld, %lld, %lld, %lld, %lld, %d, %d, "
+      "MLO_EXACT},\n",
+      first, types[n->type.dtype], ta, tb, (long long)m, (long long)c, (long long)sum,
+      (long long)batch, (long long)(m * sum), (long long)(sum * c), (long long)(m * c),
+      term->minus ? -1 : 1, beta);
+  launched(d, NULL, f, k, 0);
+}
+
+static void bytes(Device *d, const char *kind, int64_t to, int64_t from, bool two, int64_t n) {
+  int first = d->narg;
+  arg(d, to);
+  if (two) arg(d, from);
+  text_addf(&d->launches, "{%s, 0, 0, 0, %d, %d, " NO_PRODUCT, kind, first, d->narg - first,
+            (long long)n);
+  launched(d, NULL, NULL, NULL, 0);
+}
+
+static void library(Device *d, const Func *f, const Kernel *k) {
+  Term term[MAX_TERMS] = {{.product = k->anchor[0].node}};
+  int n = k->nanchor > 1 ? kernel_terms(k->anchor[k->nanchor - 1].node, term) : 1;
+  for (int j = 0; j < n; j++) product(d, f, k, &term[j], j > 0);
+  for (int i = 1; i < k->nstore; i++)
+    bytes(d, "MLO_COPY", emit_byte(k->store[i].dest), emit_byte(k->store[0].dest), true,
+          type_bytes(k->store[i].node->type));
+}
+
+/* In a loop with a condition the library's product runs once more than it should, so that what it
+   leaves must be of the round alone. */
+static bool of_the_round(const Kernel *k) {
+  for (int i = 0; i < k->nstore; i++)
+    if (storage_root(k->store[i].dest)->kind != ST_TEMP) return false;
+  return true;
+}
+
+static void launches(Device *d, const Func *f, int at, int loop) {
+  const Kernel *k = f->kernel[at];
+  Launch l = kernel_launch(k);
+  if (l.shape == LAUNCH_LIBRARY && loop && !of_the_round(k)) l = launch_product(k);
+  if (l.shape == LAUNCH_LIBRARY)
+    library(d, f, k);
+  else
+    kernel(d, f, k, &l, loop);
+  for (int i = 0; d->unit.options->poison && i < k->ndead; i++)
+    bytes(d, "MLO_FILL", emit_byte(k->dead[i]), 0, false, type_bytes(k->dead[i]->type));
+}
+
+/* ---- functions */
+
+void device_begin(Device *d, Arena *a, Program *p, const CgOptions *o) {
+  *d = (Device){.unit = {.arena = a, .program = p, .options = o, .functions = {.arena = a}},
+                .entries = {.arena = a},
+                .launches = {.arena = a},
+                .args = {.arena = a}};
+  d->unit.lines = cg_find_lines(a, p->diags ? p->diags->source : NULL);
+  text_add(&d->entries, "");
+  text_add(&d->launches, "");
+  text_add(&d->args, "");
+}
+
+static int add_func(Device *d, const Func *f, int loop) {
+  DeviceFunc x = {.func = f, .loop = loop, .first = d->nlaunch};
+  VEC_PUSH(d->unit.arena, d->func, d->nfunc, d->func_cap, x);
+  return d->nfunc - 1;
+}
+
+int device_func(Device *d, const Func *f, int loop) {
+  for (int i = 0; i < d->nfunc; i++)
+    if (d->func[i].func == f && d->func[i].loop == loop) return i;
+  int x = add_func(d, f, loop);
+  for (int i = 0; i < f->nkernel; i++) launches(d, f, i, loop);
+  d->func[x].n = d->nlaunch - d->func[x].first;
+  return x;
+}
+
+int device_loop(Device *d) {
+  if (d->nloop == LAUNCH_GUARDS)
+    compiler_bug("codegen", "more than %d loops with conditions", LAUNCH_GUARDS);
+  if (d->scratch < LAUNCH_PARTIALS) d->scratch = LAUNCH_PARTIALS;
+  return ++d->nloop;
+}
+
+int device_keep(Device *d, int loop, int outer, const Storage *cond) {
+  int x = add_func(d, NULL, loop), first = d->narg, number = 0;
+  const char *name = outer ? "mlo_keep_within" : "mlo_keep";
+  while (number < d->nentry && strcmp(d->entry[number], name)) number++;
+  if (number == d->nentry) VEC_PUSH(d->unit.arena, d->entry, d->nentry, d->entry_cap, name);
+  arg(d, -1 - guard_byte(loop));
+  arg(d, emit_byte(cond));
+  if (outer) arg(d, -1 - guard_byte(outer));
+  launch_row(d, number, 1, 32, first);
+  launched(d, name, NULL, NULL, 1);
+  d->func[x].n = 1;
+  return x;
+}
+
+char *device_source(Device *d) {
+  Unit *u = &d->unit;
+  Text t = {.arena = u->arena};
+  text_addf(&t, "/* CUDA kernels, made by mloc %s from %s; do not edit. */\n",
+            u->options->version ? u->options->version : "",
+            u->options->source ? u->options->source : u->program->name);
+  text_add(&t, cg_mlo_device);
+  text_add(&t, cg_mlo_math64);
+  text_add(&t, cg_mlo_math);
+  if (u->random) text_add(&t, cg_mlo_random);
+  text_add(&t, cg_mlo_team);
+  text_add(&t, "\n");
+  for (int i = 0; i < u->nkernel; i++) {
+    const CKernel *k = &u->kernel[i];
+    text_addf(&t, "%s%sstatic __device__ void %s%s\n", k->comment.s, k->line ? k->line : "",
+              k->name, k->text);
+  }
+  text_add(&t, text_indent(u->arena, d->entries.s));
+  return t.s;
+}
+
+char *cg_cuda(Program *p, const CgOptions *o, const CgLaunch **launch, int *nlaunch) {
+  Device d;
+  device_begin(&d, p->arena, p, o);
+  unit_schedule(&d.unit, &d, "", NULL);
+  if (launch) {
+    *launch = d.launch;
+    *nlaunch = d.nlaunch;
+  }
+  return device_source(&d);
+}
