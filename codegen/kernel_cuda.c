@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "codegen/device_text.h"
-#include "codegen/schedule.h"
+#include "codegen/unit_cuda.h"
 #include "ir/op.h"
 
 static void print_body(Emit *e, const Launch *l, const bool *merge) {
@@ -72,17 +72,15 @@ static void entry_lists(const Emit *e, Text *list, Text *passed) {
 }
 
 /* The number of the function's entry, with a condition or without. */
-static int entry(Device *d, const Emit *e, CKernel *c, const char *lines, bool guarded) {
+static int entry(Device *d, const Emit *e, CKernel *c, bool guarded) {
   if (c->entry[guarded]) return c->entry[guarded] - 1;
   Text list = {.arena = e->arena}, passed = {.arena = e->arena};
   const char *name = arena_printf(e->arena, "%s_%s%s", c->name,
                                   text_identifier(e->arena, e->kernel->name), guarded ? "_if" : "");
   entry_lists(e, &list, &passed);
-  text_addf(&d->entries, "%sMLO_KERNEL __launch_bounds__(%d) %s(%s%s) {\n", lines, LAUNCH_BLOCK,
-            name, list.s,
-            !guarded                  ? ""
-            : e->nparam || e->scratch ? ", const uint8_t *on"
-                                      : "const uint8_t *on");
+  if (guarded) text_addf(&list, "%sconst uint8_t *on", list.n ? ", " : "");
+  text_addf(&d->entries, "%sMLO_KERNEL __launch_bounds__(%d) %s(%s) {\n", c->line ? c->line : "",
+            LAUNCH_BLOCK, name, list.s);
   if (guarded) text_add(&d->entries, "if (!*on) return;\n");
   if (e->shared) text_addf(&d->entries, "__shared__ double mem[%d];\n", e->shared);
   text_addf(&d->entries, "%s((int32_t)blockIdx.x, (int32_t)gridDim.x, %s%s);\n}\n\n", c->name,
@@ -125,22 +123,20 @@ static void print_launch(Device *d, const Emit *e, int number, const Launch *l, 
   launched(d, d->entry[number], e->func, e->kernel, l->grid);
 }
 
-static void kernel(Device *d, const Func *f, const Kernel *k, const Launch *l, int loop) {
+CKernel *device_kernel(Device *d, const Func *f, const Kernel *k, const Launch *l, Emit *e) {
   Unit *u = &d->unit;
-  Emit dry, e;
+  Emit dry;
   bool merge[MAX_RANK] = {false};
   unit_begin(u, &dry, &cg_target_cuda, f, k);
   dry.analyse = true;
   print_body(&dry, l, merge);
   emit_end(&dry);
   for (int a = 0; a + 1 < dry.naxis; a++) merge[a] = !dry.apart[a];
-  unit_begin(u, &e, &cg_target_cuda, f, k);
-  print_body(&e, l, merge);
-  emit_end(&e);
-  u->random = u->random || e.random;
-  CKernel *c = unit_share(u, body_text(&e));
-  c->shared = e.shared;
-  c->scratch = e.scratch;
+  unit_begin(u, e, &cg_target_cuda, f, k);
+  print_body(e, l, merge);
+  emit_end(e);
+  u->random = u->random || e->random;
+  CKernel *c = unit_share(u, body_text(e));
   text_addf(&c->comment, "/* %s (%s)%s: %lld flop, %lld bytes */\n", k->name, cg_role_name(f->role),
             cg_source_lines(u->arena, &u->lines, k), (long long)k->flops, (long long)k->bytes);
   int *line, n = cg_lines(u->arena, &u->lines, k, &line);
@@ -148,7 +144,16 @@ static void kernel(Device *d, const Func *f, const Kernel *k, const Launch *l, i
     c->line =
         arena_printf(u->arena, "#line %d %s\n", line[0], text_quote(u->arena, u->options->source));
   if (l->scratch > d->scratch) d->scratch = l->scratch;
-  print_launch(d, &e, entry(d, &e, c, c->line ? c->line : "", loop > 0), l, loop);
+  return c;
+}
+
+void device_arguments(const Emit *e, Text *t) {
+  for (int i = 0; i < e->nparam; i++) {
+    const Param *p = &e->param[i];
+    text_addf(t, ", (%s%s *)(arena + %lld)", p->store ? "" : "const ",
+              e->target->element[p->s->type.dtype], (long long)emit_byte(p->s));
+    if (p->row) text_addf(t, ", (const int32_t *)(arena + %lld)", (long long)emit_byte(p->row));
+  }
 }
 
 /* ---- products by the library */
@@ -210,19 +215,59 @@ static bool of_the_round(const Kernel *k) {
   return true;
 }
 
-static void launches(Device *d, const Func *f, int at, int loop) {
-  const Kernel *k = f->kernel[at];
+void device_launch(Device *d, const Func *f, const Kernel *k, int loop) {
   Launch l = kernel_launch(k);
+  Emit e;
   if (l.shape == LAUNCH_LIBRARY && loop && !of_the_round(k)) l = launch_product(k);
-  if (l.shape == LAUNCH_LIBRARY)
+  if (l.shape == LAUNCH_LIBRARY) {
     library(d, f, k);
-  else
-    kernel(d, f, k, &l, loop);
+  } else {
+    CKernel *c = device_kernel(d, f, k, &l, &e);
+    print_launch(d, &e, entry(d, &e, c, loop > 0), &l, loop);
+  }
+}
+
+void device_poison(Device *d, const Kernel *k) {
   for (int i = 0; d->unit.options->poison && i < k->ndead; i++)
     bytes(d, "MLO_FILL", emit_byte(k->dead[i]), 0, false, type_bytes(k->dead[i]->type));
 }
 
-/* ---- functions */
+static int entry_named(Device *d, const char *name) {
+  int i = 0;
+  while (i < d->nentry && strcmp(d->entry[i], name)) i++;
+  if (i == d->nentry) VEC_PUSH(d->unit.arena, d->entry, d->nentry, d->entry_cap, name);
+  return i;
+}
+
+void device_block(Device *d, const char *name, const char *text, bool scratch, const Func *f,
+                  int loop) {
+  int first = d->narg, number = entry_named(d, name);
+  text_add(&d->entries, text);
+  arg(d, 0);
+  if (scratch) arg(d, -1);
+  if (loop) arg(d, -1 - guard_byte(loop));
+  launch_row(d, number, 1, LAUNCH_BLOCK, first);
+  launched(d, name, f, NULL, 1);
+}
+
+int device_loop(Device *d) {
+  if (d->nloop == LAUNCH_GUARDS)
+    compiler_bug("codegen", "more than %d loops with conditions", LAUNCH_GUARDS);
+  if (d->scratch < LAUNCH_PARTIALS) d->scratch = LAUNCH_PARTIALS;
+  return ++d->nloop;
+}
+
+void device_keep(Device *d, int loop, int outer, const Storage *cond) {
+  const char *name = outer ? "mlo_keep_within" : "mlo_keep";
+  int first = d->narg, number = entry_named(d, name);
+  arg(d, -1 - guard_byte(loop));
+  arg(d, emit_byte(cond));
+  if (outer) arg(d, -1 - guard_byte(outer));
+  launch_row(d, number, 1, 32, first);
+  launched(d, name, NULL, NULL, 1);
+}
+
+/* ---- the text */
 
 void device_begin(Device *d, Arena *a, Program *p, const CgOptions *o) {
   *d = (Device){.unit = {.arena = a, .program = p, .options = o, .functions = {.arena = a}},
@@ -233,42 +278,6 @@ void device_begin(Device *d, Arena *a, Program *p, const CgOptions *o) {
   text_add(&d->entries, "");
   text_add(&d->launches, "");
   text_add(&d->args, "");
-}
-
-static int add_func(Device *d, const Func *f, int loop) {
-  DeviceFunc x = {.func = f, .loop = loop, .first = d->nlaunch};
-  VEC_PUSH(d->unit.arena, d->func, d->nfunc, d->func_cap, x);
-  return d->nfunc - 1;
-}
-
-int device_func(Device *d, const Func *f, int loop) {
-  for (int i = 0; i < d->nfunc; i++)
-    if (d->func[i].func == f && d->func[i].loop == loop) return i;
-  int x = add_func(d, f, loop);
-  for (int i = 0; i < f->nkernel; i++) launches(d, f, i, loop);
-  d->func[x].n = d->nlaunch - d->func[x].first;
-  return x;
-}
-
-int device_loop(Device *d) {
-  if (d->nloop == LAUNCH_GUARDS)
-    compiler_bug("codegen", "more than %d loops with conditions", LAUNCH_GUARDS);
-  if (d->scratch < LAUNCH_PARTIALS) d->scratch = LAUNCH_PARTIALS;
-  return ++d->nloop;
-}
-
-int device_keep(Device *d, int loop, int outer, const Storage *cond) {
-  int x = add_func(d, NULL, loop), first = d->narg, number = 0;
-  const char *name = outer ? "mlo_keep_within" : "mlo_keep";
-  while (number < d->nentry && strcmp(d->entry[number], name)) number++;
-  if (number == d->nentry) VEC_PUSH(d->unit.arena, d->entry, d->nentry, d->entry_cap, name);
-  arg(d, -1 - guard_byte(loop));
-  arg(d, emit_byte(cond));
-  if (outer) arg(d, -1 - guard_byte(outer));
-  launch_row(d, number, 1, 32, first);
-  launched(d, name, NULL, NULL, 1);
-  d->func[x].n = 1;
-  return x;
 }
 
 char *device_source(Device *d) {
@@ -285,8 +294,8 @@ char *device_source(Device *d) {
   text_add(&t, "\n");
   for (int i = 0; i < u->nkernel; i++) {
     const CKernel *k = &u->kernel[i];
-    text_addf(&t, "%s%sstatic __device__ void %s%s\n", k->comment.s, k->line ? k->line : "",
-              k->name, k->text);
+    text_addf(&t, "%s%sMLO_INLINE void %s%s\n", k->comment.s, k->line ? k->line : "", k->name,
+              k->text);
   }
   text_add(&t, text_indent(u->arena, d->entries.s));
   return t.s;
@@ -295,7 +304,7 @@ char *device_source(Device *d) {
 char *cg_cuda(Program *p, const CgOptions *o, const CgLaunch **launch, int *nlaunch) {
   Device d;
   device_begin(&d, p->arena, p, o);
-  unit_schedule(&d.unit, &d, "", NULL);
+  device_schedule(&d, 0, "", NULL);
   if (launch) {
     *launch = d.launch;
     *nlaunch = d.nlaunch;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "codegen/schedule.h"
+#include "codegen/unit_cuda.h"
 
 typedef struct Main {
   Unit *u;
@@ -36,8 +37,7 @@ static void functions(Main *m) {
     text_addf(m->out, "{%s, %s, 0, 0},\n", text_quote(u->arena, u->func[i]->name),
               cg_func_name(u->arena, u->options, u->func[i]));
   for (int i = 0; d && i < d->nfunc; i++)
-    text_addf(m->out, "{%s, NULL, %d, %d},\n",
-              text_quote(u->arena, d->func[i].func ? d->func[i].func->name : "while"),
+    text_addf(m->out, "{%s, NULL, %d, %d},\n", text_quote(u->arena, d->func[i].name),
               d->func[i].first, d->func[i].n);
   text_add(m->out, "};\n\n");
 }
@@ -344,12 +344,12 @@ void unit_main(Unit *u, Text *out) {
   text_add(&stmts, "");
   text_add(&body, "");
   if (!u->options->only_cuda)
-    m.nstmt = unit_schedule(u, NULL, arena_printf(u->arena, "%sstmts", m.prefix), &stmts);
+    m.nstmt = unit_schedule(u, arena_printf(u->arena, "%sstmts", m.prefix), &stmts);
   if (u->options->cuda) {
     m.device = &device;
     device_begin(&device, u->arena, u->program, u->options);
-    m.ndevice_stmt =
-        unit_schedule(u, &device, arena_printf(u->arena, "%sdevice_stmts", m.prefix), &stmts);
+    m.ndevice_stmt = device_schedule(&device, u->nfunc,
+                                     arena_printf(u->arena, "%sdevice_stmts", m.prefix), &stmts);
   }
   functions(&m);
   text_add(&body, stmts.s);

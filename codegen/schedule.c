@@ -1,38 +1,19 @@
-/* The schedule as rows of MloStmt: on a CPU and, with rows of functions of its own, on a CUDA
-   device. There a loop with a condition makes all its rounds, of which only those count that begin
-   while the condition holds: a first call in each keeps what it was. */
+/* The schedule as rows of MloStmt, for a CPU: a call a function. What a device makes of it is in
+   cuda_schedule.c. */
 #include "codegen/schedule.h"
-
-typedef struct Rows {
-  Unit *u;
-  Device *device; /* NULL: a CPU */
-  Text *out;
-  int nstmt; /* so far */
-} Rows;
 
 static const char *place(const Rows *r, const Storage *s) {
   return s ? arena_printf(r->u->arena, "%lld", (long long)emit_byte(s)) : "MLO_NOWHERE";
 }
 
-/* One row, but for what is in its body: kind, how many rows it has with its body, and the rest. */
-static void row(Rows *r, const char *kind, int size, const char *rest) {
-  text_addf(r->out, "{%s, %d, %s},\n", kind, r->nstmt + size, rest);
-  r->nstmt++;
-}
-
-static bool conditional(const Rows *r, const Stmt *s) {
-  return r->device && s->kind == STMT_WHILE && !stmt_is_top_loop(r->u->program, s);
-}
-
-/* How many rows the statements become. */
-static int size(const Rows *r, const Stmt *s) {
-  int n = 0;
-  for (; s; s = s->next) n += 1 + conditional(r, s) + size(r, s->body);
-  return n;
+/* One row, whose number is its place: where the next one behind its body stands is put in later. */
+static void row(Rows *r, const char *kind, const char *rest) {
+  Row x = {.kind = kind, .rest = rest};
+  VEC_PUSH(r->u->arena, r->row, r->nrow, r->row_cap, x);
 }
 
 /* After a draw from large sources the runtime reads what comes next. */
-static void call_row(Rows *r, int func, const Func *f) {
+void unit_call(Rows *r, int func, const Func *f) {
   const Program *p = r->u->program;
   int number = 0, level = -1;
   const Storage *draws = NULL;
@@ -44,24 +25,15 @@ static void call_row(Rows *r, int func, const Func *f) {
     }
     number += l->ncursor > 0;
   }
-  row(r, "MLO_CALL", 1,
+  row(r, "MLO_CALL",
       arena_printf(r->u->arena, "%d, %d, false, 0, MLO_NOWHERE, %s, MLO_NOWHERE", func, level,
                    place(r, draws)));
-}
-
-/* The device's rows of functions stand behind those of the CPU. */
-static void call(Rows *r, const Func *f, int around) {
-  int func = 0;
-  if (r->device)
-    func = r->u->nfunc + device_func(r->device, f, around);
-  else
-    while (r->u->func[func] != f) func++;
-  call_row(r, func, f);
+  r->row[r->nrow - 1].next = r->nrow;
 }
 
 static void loop(Rows *r, const Stmt *s) {
   bool top = stmt_is_top_loop(r->u->program, s), check = s->kind == STMT_WHILE;
-  row(r, check ? "MLO_WHILE" : "MLO_REPEAT", 1 + conditional(r, s) + size(r, s->body),
+  row(r, check ? "MLO_WHILE" : "MLO_REPEAT",
       arena_printf(r->u->arena, "-1, -1, %s, %lld, %s, %s, %s", top ? "true" : "false",
                    s->count_setting ? 0 : (long long)s->count, place(r, s->count_setting),
                    place(r, s->counter), place(r, check ? s->cond : NULL)));
@@ -71,40 +43,68 @@ static void loop(Rows *r, const Stmt *s) {
 static void report(Rows *r, const Stmt *s) {
   const Level *level = r->u->program->run.top;
   const Storage *step = s->counter ? s->counter : level ? level->count : NULL;
-  row(r, s->eval ? "MLO_EVAL" : "MLO_REPORT", 1 + size(r, s->body),
+  row(r, s->eval ? "MLO_EVAL" : "MLO_REPORT",
       arena_printf(r->u->arena, "-1, -1, false, 0, MLO_NOWHERE, %s, MLO_NOWHERE", place(r, step)));
 }
 
-/* around: the loop with a condition that the statement is in, or 0. */
-static void statement(Rows *r, const Stmt *s, int around) {
-  switch (s->kind) {
-  case STMT_REPEAT:
-  case STMT_WHILE: loop(r, s); break;
-  case STMT_CALL: call(r, s->func, around); break;
-  case STMT_REPORT: report(r, s); break;
-  case STMT_STEP:
-  case STMT_SOLVE: compiler_bug("codegen", "the schedule has a statement that a pass expands");
-  }
-  if (conditional(r, s)) {
-    int inner = device_loop(r->device);
-    call_row(r, r->u->nfunc + device_keep(r->device, inner, around, s->cond), NULL);
-    around = inner;
-  }
-  for (const Stmt *b = s->body; b; b = b->next) statement(r, b, around);
+int unit_open(Rows *r, const Stmt *s) {
+  if (s->kind == STMT_REPORT)
+    report(r, s);
+  else if (s->kind == STMT_REPEAT || s->kind == STMT_WHILE)
+    loop(r, s);
+  else
+    compiler_bug("codegen", "the schedule has a statement that a pass expands");
+  return r->nrow - 1;
 }
 
-/* Where steps are taken, --load comes between the calls that set initial values and all others:
-   what is computed before the loop reads what it gave. */
-int unit_schedule(Unit *u, Device *device, const char *name, Text *out) {
-  const Program *p = u->program;
+void unit_close(Rows *r, int opened) { r->row[opened].next = r->nrow; }
+
+void unit_initial(Rows *r) {
+  row(r, "MLO_INITIAL", "-1, -1, false, 0, MLO_NOWHERE, MLO_NOWHERE, MLO_NOWHERE");
+  unit_close(r, r->nrow - 1);
+}
+
+static void statements(Rows *r, const Stmt *s) {
+  for (; s; s = s->next) {
+    if (s->kind == STMT_CALL) {
+      int func = 0;
+      while (r->u->func[func] != s->func) func++;
+      unit_call(r, func, s->func);
+    } else {
+      int at = unit_open(r, s);
+      statements(r, s->body);
+      unit_close(r, at);
+    }
+  }
+}
+
+const Stmt *schedule_rest(const Program *p, bool *loads) {
   const Stmt *s = p->schedule;
-  Text rows = {.arena = u->arena};
-  Rows r = {.u = u, .device = device, .out = &rows};
-  bool steps = false;
-  for (const Stmt *t = s; t; t = t->next) steps = steps || stmt_is_top_loop(p, t);
-  for (; s && s->kind == STMT_CALL && s->func->role == ROLE_INIT; s = s->next) statement(&r, s, 0);
-  if (steps) row(&r, "MLO_INITIAL", 1, "-1, -1, false, 0, MLO_NOWHERE, MLO_NOWHERE, MLO_NOWHERE");
-  for (; s; s = s->next) statement(&r, s, 0);
-  if (r.nstmt && out) text_addf(out, "static const MloStmt %s[] = {\n%s};\n", name, rows.s);
-  return r.nstmt;
+  *loads = false;
+  for (const Stmt *t = s; t; t = t->next) *loads = *loads || stmt_is_top_loop(p, t);
+  while (s && s->kind == STMT_CALL && s->func->role == ROLE_INIT) s = s->next;
+  return s;
+}
+
+int unit_rows(const Rows *r, const char *name, Text *out) {
+  if (!r->nrow) return 0;
+  text_addf(out, "static const MloStmt %s[] = {\n", name);
+  for (int i = 0; i < r->nrow; i++)
+    text_addf(out, "{%s, %d, %s},\n", r->row[i].kind, r->row[i].next, r->row[i].rest);
+  text_add(out, "};\n");
+  return r->nrow;
+}
+
+int unit_schedule(Unit *u, const char *name, Text *out) {
+  Rows r = {.u = u};
+  bool loads;
+  const Stmt *rest = schedule_rest(u->program, &loads);
+  for (const Stmt *s = u->program->schedule; s != rest; s = s->next) {
+    Stmt one = *s;
+    one.next = NULL;
+    statements(&r, &one);
+  }
+  if (loads) unit_initial(&r);
+  statements(&r, rest);
+  return unit_rows(&r, name, out);
 }

@@ -10,8 +10,6 @@ typedef struct CKernel {
   const char *text; /* parameter list and body, without the name */
   const char *name; /* "k3" */
   Text comment;     /* one line for every kernel that it stands for */
-  int shared;       /* CUDA: doubles of shared memory */
-  bool scratch;     /* CUDA: it uses scratch memory */
   const char *line; /* CUDA: "#line 4 .." of the source, or NULL */
   int entry[2];     /* CUDA: numbers plus 1 of its entries, without and with a condition */
 } CKernel;

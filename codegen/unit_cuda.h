@@ -4,11 +4,10 @@
 #include "codegen/unit_c.h"
 #include "ir/launch.h"
 
-/* A function's launches: one row of the table of functions. `loop` > 0: as called within that loop
-   with a condition, number loop - 1, whose kernels do nothing once the condition is false. */
+/* A row of the table of functions: launches, one behind the other. */
 typedef struct DeviceFunc {
-  const Func *func; /* NULL: the loop's condition itself, kept for the round */
-  int loop, first, n;
+  const char *name;
+  int first, n;
 } DeviceFunc;
 
 /* The CUDA half of a generated file while it grows. `unit` has the kernels. */
@@ -26,13 +25,44 @@ typedef struct Device {
 } Device;
 
 void device_begin(Device *d, Arena *a, Program *p, const CgOptions *o);
-/* The number of the row of f's launches; made the first time. cond: the loop's condition. */
-int device_func(Device *d, const Func *f, int loop);
-/* A further loop with a condition; then the number of the row that keeps it for a round (outer: the
-   loop around it, or 0). */
-int device_loop(Device *d);
-int device_keep(Device *d, int loop, int outer, const Storage *cond);
 /* All kernels as CUDA C. */
 char *device_source(Device *d);
+/* Makes all rows of the schedule, with those of functions and launches; prints the former as a
+   table of that name, unless out is NULL. before: how many functions stand before the device's.
+   Returns the number of rows. */
+int device_schedule(Device *d, int before, const char *name, Text *out);
+
+/* ---- launches */
+
+/* A kernel as a function of the device's text; what its parameters are is left in *e. */
+CKernel *device_kernel(Device *d, const Func *f, const Kernel *k, const Launch *l, Emit *e);
+/* "(const float *)(arena + 64)" for all of them. */
+void device_arguments(const Emit *e, Text *t);
+/* One kernel's launches. loop > 0: within that loop with a condition: they do nothing in rounds
+   that do not count. */
+void device_launch(Device *d, const Func *f, const Kernel *k, int loop);
+/* A launch of one block of the kernel of that name and text, whose parameters are arena and, if
+   used, scratch; an own name gives no text. */
+void device_block(Device *d, const char *name, const char *text, bool scratch, const Func *f,
+                  int loop);
+void device_poison(Device *d, const Kernel *k);
+/* A further loop with a condition, numbered from 1; the launch that keeps the condition for a
+   round. outer: the loop around it, or 0. */
+int device_loop(Device *d);
+void device_keep(Device *d, int loop, int outer, const Storage *cond);
+
+/* ---- what one block does by itself (cuda_block.c) */
+
+/* A part of a function or a whole loop. */
+typedef struct Item {
+  const Func *func;
+  const Kernel *kernel; /* NULL: the loop */
+  const Stmt *loop;
+} Item;
+
+/* Whether one block does it in less time than its launches take. */
+bool block_fits(const Item *item, int n);
+/* One launch for all items. */
+void block_launch(Device *d, const Item *item, int n, int loop);
 
 #endif

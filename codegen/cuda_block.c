@@ -1,0 +1,172 @@
+/* Several kernels, and loops of them, as one kernel of one block: what is too small for a device
+   gets rid of its launches. Each kernel's function runs with a grid of one; a barrier stands
+   between two of which one reads or writes what the other writes, or which both use shared memory.
+ */
+#include "codegen/kernel_cuda.h"
+#include "codegen/unit_cuda.h"
+
+/* What one block does, bytes and operations together, while a launch is made: some 60 to the
+   nanosecond for about 1.5 microseconds. */
+enum { LAUNCH_WORK = 90000 };
+
+/* ---- whether it fits */
+
+typedef struct Cost {
+  double work, launches;
+} Cost;
+
+static double rounds(const Stmt *s) { return s->count_setting ? 1 : (double)s->count; }
+
+static bool add_kernel(const Kernel *k, Cost *c, double times) {
+  if (k->kind == KERNEL_CALL) return false;
+  c->work += times * (double)(k->flops + k->bytes);
+  c->launches += times;
+  return k->flops + k->bytes <= 4 * LAUNCH_WORK;
+}
+
+static bool add_statements(const Stmt *s, Cost *c, double times) {
+  for (; s; s = s->next) {
+    if (s->kind == STMT_REPORT) return false;
+    if (s->kind != STMT_CALL && !add_statements(s->body, c, times * rounds(s))) return false;
+    for (int i = 0; s->kind == STMT_CALL && i < s->func->nkernel; i++)
+      if (!add_kernel(s->func->kernel[i], c, times)) return false;
+  }
+  return true;
+}
+
+bool block_fits(const Item *item, int n) {
+  Cost c = {0};
+  for (int i = 0; i < n; i++) {
+    const Item *x = &item[i];
+    if (!(x->loop ? add_statements(x->loop->body, &c, rounds(x->loop))
+                  : add_kernel(x->kernel, &c, 1)))
+      return false;
+  }
+  return c.work <= c.launches * LAUNCH_WORK;
+}
+
+/* ---- its text */
+
+typedef struct Access {
+  const Storage *s; /* NULL: shared or scratch memory */
+  bool store;
+} Access;
+
+typedef struct Block {
+  Device *d;
+  Text text;
+  int shared, nname;
+  bool scratch;
+  Access *access; /* since the last barrier */
+  int naccess, access_cap;
+} Block;
+
+static bool conflict(const Access *a, const Access *b) {
+  if (!a->store && !b->store) return false;
+  return a->s && b->s ? cg_overlap(a->s, b->s) : a->s == b->s;
+}
+
+static void barrier(Block *b) {
+  if (!b->naccess) return;
+  text_add(&b->text, "__syncthreads();\n");
+  b->naccess = 0;
+}
+
+static void note(Block *b, const Storage *s, bool store) {
+  Access a = {s, store};
+  VEC_PUSH(b->d->unit.arena, b->access, b->naccess, b->access_cap, a);
+}
+
+/* Orders what comes behind what was. */
+static void order(Block *b, const Access *next, int n) {
+  for (int i = 0; i < n; i++)
+    for (int j = 0; j < b->naccess; j++)
+      if (conflict(&next[i], &b->access[j])) {
+        barrier(b);
+        return;
+      }
+}
+
+static void kernel(Block *b, const Func *f, const Kernel *k) {
+  Launch l = kernel_launch(k);
+  Emit e;
+  if (l.shape == LAUNCH_LIBRARY) l = launch_product(k);
+  CKernel *c = device_kernel(b->d, f, k, &l, &e);
+  Access *next = arena_array(e.arena, Access, 2 * e.nparam + 1);
+  int n = 0;
+  for (int i = 0; i < e.nparam; i++) {
+    next[n++] = (Access){e.param[i].s, e.param[i].store};
+    if (e.param[i].row) next[n++] = (Access){e.param[i].row, false};
+  }
+  if (e.shared || e.scratch) next[n++] = (Access){NULL, true};
+  order(b, next, n);
+  for (int i = 0; i < n; i++) note(b, next[i].s, next[i].store);
+  text_addf(&b->text, "%s(0, 1, %s%s", c->name, e.shared ? "mem" : "0",
+            e.scratch ? ", scratch" : "");
+  device_arguments(&e, &b->text);
+  text_add(&b->text, ");\n");
+  if (e.shared > b->shared) b->shared = e.shared;
+  b->scratch = b->scratch || e.scratch;
+}
+
+static void statements(Block *b, const Stmt *s);
+
+/* The counter is the loop's variable; a condition is read by all before anybody writes it again. */
+static void loop(Block *b, const Stmt *s) {
+  Arena *a = b->d->unit.arena;
+  const char *i = arena_printf(a, "n%d", b->nname++), *n;
+  n = s->count_setting ? arena_printf(a, "*(const int32_t *)(arena + %lld)",
+                                      (long long)emit_byte(s->count_setting))
+                       : arena_printf(a, "%lld", (long long)s->count);
+  barrier(b);
+  text_addf(&b->text, "for (int32_t %s = 0; %s < %s; %s++) {\n", i, i, n, i);
+  if (s->kind == STMT_WHILE) {
+    text_addf(&b->text, "if (!*(const uint8_t *)(arena + %lld)) break;\n",
+              (long long)emit_byte(s->cond));
+    note(b, s->cond, false);
+  }
+  if (s->counter) {
+    text_addf(&b->text, "if (threadIdx.x == 0) *(int32_t *)(arena + %lld) = %s;\n",
+              (long long)emit_byte(s->counter), i);
+    note(b, s->counter, true);
+  }
+  statements(b, s->body);
+  barrier(b);
+  text_add(&b->text, "}\n");
+  if (s->kind == STMT_WHILE) note(b, s->cond, false);
+  if (!s->counter) return;
+  text_addf(&b->text, "if (threadIdx.x == 0) *(int32_t *)(arena + %lld) = %s;\n",
+            (long long)emit_byte(s->counter), n);
+  note(b, s->counter, true);
+}
+
+static void statements(Block *b, const Stmt *s) {
+  for (; s; s = s->next) {
+    if (s->kind != STMT_CALL) {
+      loop(b, s);
+      continue;
+    }
+    for (int i = 0; i < s->func->nkernel; i++) kernel(b, s->func, s->func->kernel[i]);
+  }
+}
+
+void block_launch(Device *d, const Item *item, int n, int around) {
+  Arena *a = d->unit.arena;
+  Block b = {.d = d, .text = {.arena = a}};
+  text_add(&b.text, "");
+  for (int i = 0; i < n; i++) {
+    if (item[i].loop)
+      loop(&b, item[i].loop);
+    else
+      kernel(&b, item[i].func, item[i].kernel);
+  }
+  const char *name =
+      arena_printf(a, "block%d_%s", d->nlaunch, text_identifier(a, item[0].func->name));
+  Text t = {.arena = a};
+  text_addf(&t, "MLO_KERNEL __launch_bounds__(%d, 1) %s(uint8_t *arena%s%s) {\n", LAUNCH_BLOCK,
+            name, b.scratch ? ", uint8_t *scratch" : "", around ? ", const uint8_t *on" : "");
+  if (around) text_add(&t, "if (!*on) return;\n");
+  if (b.shared) text_addf(&t, "__shared__ double mem[%d];\n", b.shared);
+  text_addf(&t, "%s}\n\n", b.text.s);
+  device_block(d, name, t.s, b.scratch, item[0].func, around);
+}
