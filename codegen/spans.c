@@ -8,9 +8,9 @@ static int compare(const void *a, const void *b) { return *(const int *)a - *(co
 
 Lines cg_find_lines(Arena *a, const char *source) {
   Lines l = {0};
-  for (const char *s = source; s; s = strchr(s, '\n')) {
-    s += s > source;
+  for (const char *s = source, *end = source; end; s = end + 1) {
     VEC_PUSH(a, l.start, l.n, l.cap, (uint32_t)(s - source));
+    end = strchr(s, '\n');
   }
   return l;
 }
