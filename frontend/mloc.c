@@ -1,19 +1,19 @@
 /* The command line. Each subcommand is a function over a Compilation, which goes from text to tree
-   to program to C as far as the subcommand needs. The only file that knows all rooms, and that
-   exits. */
+   to program to C as far as the subcommand needs. With mloc_*.c, the only files that know all rooms;
+   the only one that exits. */
 #include "codegen/codegen.h"
 #include "frontend/ast.h"
 #include "frontend/check_report.h"
 #include "frontend/builtins.h"
 #include "frontend/driver.h"
 #include "frontend/explain.h"
+#include "frontend/mloc_data.h"
 #include "frontend/options.h"
 #include "frontend/phases.h"
 #include "frontend/sema.h"
 #include "ir/text.h"
 #include "passes/pass.h"
 #include "runtime/cpu.h"
-#include "runtime/data.h"
 
 #include "mloc_config.h"
 
@@ -111,38 +111,6 @@ static int report(const Compilation *c) {
   return c->diags->nerror ? EXIT_PROGRAM : 0;
 }
 
-static void found(Arena *a, const char *name, const MloProbeArray *from, SemaArray *to) {
-  to->name = arena_strdup(a, name);
-  to->integral = from->dtype == MLO_BOOL || from->dtype == MLO_I32;
-  to->rank = from->rank;
-  for (int k = 0; k < from->rank && k < MAX_RANK; k++) to->dim[k] = from->dim[k];
-  to->problem = from->problem ? arena_strdup(a, from->problem) : NULL;
-}
-
-/* Lists for the analysis the arrays that the fields would load, then all others of the file. */
-static SemaProbe probe(void *ctx, const char *path, const SemaWant *want, int nwant,
-                       SemaArray **array, int *n, const char **error) {
-  Arena *a = ctx;
-  MloProbe p;
-  if (access(path, F_OK)) return SEMA_PROBE_ABSENT;
-  bool ok = mlo_probe(path, &p);
-  if (!ok) *error = arena_strdup(a, p.error);
-  *n = 0;
-  *array = arena_array(a, SemaArray, p.n + nwant);
-  for (int i = 0; ok && i < nwant; i++) {
-    MloProbeArray field;
-    if (mlo_probe_field(&p, want[i].name, want[i].rank, nwant, &field))
-      found(a, want[i].name, &field, &(*array)[(*n)++]);
-  }
-  for (int i = 0; ok && i < p.n; i++) {
-    bool listed = false;
-    for (int k = 0; k < *n; k++) listed |= !strcmp((*array)[k].name, p.array[i].name);
-    if (!listed) found(a, p.array[i].name, &p.array[i], &(*array)[(*n)++]);
-  }
-  mlo_probe_free(&p);
-  return ok ? SEMA_PROBE_OK : SEMA_PROBE_BAD;
-}
-
 static int count(char *const *list) {
   int n = 0;
   while (list && list[n]) n++;
@@ -177,7 +145,7 @@ static int analyse(Compilation *c) {
                    .check_only = c->check_only,
                    .any_precision = c->check_grad,
                    .precision = DT_F64,
-                   .probe = probe,
+                   .probe = data_probe,
                    .probe_ctx = c->arena};
   c->program = sema_program(c->arena, c->diags, c->ast, &s);
   bool done = c->check_only && !c->more;
@@ -392,28 +360,13 @@ static int call_run(Compilation *c, int argc, char **argv) {
 
 enum { EXIT_DISAGREES = 1 };
 
-/* Reads one array of the executable's final.npz; returns its elements or NULL. */
-static void *read_result(Compilation *c, const char *file, const Storage *s) {
-  static const MloDType dtype[] = {
-      [DT_BOOL] = MLO_BOOL, [DT_I32] = MLO_I32, [DT_F32] = MLO_F32, [DT_F64] = MLO_F64};
-  MloField field = {
-      .name = s->name, .check = MLO_RAW, .dtype = dtype[s->type.dtype], .rank = s->type.rank};
-  for (int i = 0; i < s->type.rank; i++) field.dim[i] = s->type.dim[i];
-  MloSource source = {.name = "results", .file = file, .nfield = 1, .field = &field};
-  void *to = arena_alloc(c->arena, (size_t)type_bytes(s->type));
-  RtErr e = {0};
-  if (rt_load(&source, file, "", to, &e)) return to;
-  fprintf(stderr, "mloc: %s\n", e.text);
-  return NULL;
-}
-
 static bool read_level(Compilation *c, const char *file, const Level *l, CheckLevel *out) {
   void *value[NCHECKARRAY];
   const Storage *s = NULL;
   for (int i = 0; i < NCHECKARRAY; i++) {
     const char *name = arena_printf(c->arena, "%s.check.%s", l->name, check_array_name(i));
     s = program_find(c->program, name);
-    value[i] = s ? read_result(c, file, s) : NULL;
+    value[i] = s ? data_result(c->arena, file, s) : NULL;
     if (!value[i]) return false;
   }
   *out = (CheckLevel){.level = l,
