@@ -48,8 +48,21 @@ char *cg_func_name(Arena *a, const CgOptions *o, const Func *f);
 /* True when the executable calls OpenBLAS (matrix products or solves). */
 bool cg_needs_blas(const Program *p);
 
+/* What cg_cuda has given, compiled for one architecture, and the rates to reckon with. */
+typedef struct CgCompiled {
+  CgCubin cubin;
+  const char *log; /* of ptxas -v, for spills; NULL: they are not known */
+  const CgLaunch *launch;
+  int nlaunch;
+  double bandwidth, flops; /* bytes and flop a second; 0: those of a device of the architecture */
+} CgCompiled;
+
 /* Kernels with provenance and cost, memory plan, schedule with its adjoint systems, libraries: as
-   text or as one JSON object. `source` is the program's text (for line numbers; may be NULL). */
-void cg_inspect(const Program *p, const char *source, FILE *out, bool json);
+   text or as one JSON object. `source` is the program's text (for line numbers; may be NULL). With
+   compiled kernels, also what each kernel uses of the device and how long it takes at least;
+   *loose: how many kernels spill or keep arrays on the stack, but for the reduction of f64 angles
+   (may be NULL). NULL, or what is wrong with the cubin. */
+const char *cg_inspect(const Program *p, const char *source, const CgCompiled *code, FILE *out,
+                       bool json, int *loose);
 
 #endif

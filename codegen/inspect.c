@@ -192,7 +192,8 @@ json_t *inspect_libraries(const Program *p) {
   return a;
 }
 
-void cg_inspect(const Program *p, const char *source, FILE *out, bool json) {
+const char *cg_inspect(const Program *p, const char *source, const CgCompiled *code, FILE *out,
+                       bool json, int *loose) {
   json_t *o = json_object();
   json_object_set_new(o, "program", json_string(p->name));
   json_object_set_new(o, "run", p->run.name ? json_string(p->run.name) : json_null());
@@ -202,11 +203,15 @@ void cg_inspect(const Program *p, const char *source, FILE *out, bool json) {
   json_object_set_new(o, "schedule", inspect_schedule(p));
   json_object_set_new(o, "systems", inspect_systems(p));
   json_object_set_new(o, "libraries", inspect_libraries(p));
-  if (json) {
+  const char *error = code ? inspect_cuda(p, code, o) : NULL;
+  const json_t *device = json_object_get(o, "device");
+  if (loose) *loose = (int)json_array_size(json_object_get(device, "loose"));
+  if (!error && json) {
     json_dumpf(o, out, JSON_INDENT(2));
     fputc('\n', out);
-  } else {
+  } else if (!error) {
     inspect_print(o, out);
   }
   json_decref(o);
+  return error;
 }

@@ -45,6 +45,7 @@ static void kernel(FILE *out, const json_t *k) {
   list(out, json_object_get(k, "stores"));
   fprintf(out, "\n    %lld flop, %lld bytes, %.2f flop/byte\n", integer(k, "flops"),
           integer(k, "bytes"), json_real_value(json_object_get(k, "intensity")));
+  inspect_print_kernel(json_object_get(k, "device"), out);
 }
 
 static void memory(FILE *out, const json_t *m) {
@@ -113,9 +114,11 @@ void inspect_print(const json_t *report, FILE *out) {
   size_t i;
   json_t *k;
   fprintf(out, "program %s, run %s\n", string(report, "program"), string(report, "run"));
+  inspect_print_device(json_object_get(report, "device"), out);
   sources(out, json_object_get(report, "sources"));
   fputs("\nkernels\n", out);
   json_array_foreach(json_object_get(report, "kernels"), i, k) kernel(out, k);
+  inspect_print_costs(json_object_get(report, "functions"), json_object_get(report, "step"), out);
   memory(out, json_object_get(report, "memory"));
   fputs("\nschedule\n", out);
   schedule(out, json_object_get(report, "schedule"), 1);

@@ -1,12 +1,12 @@
 /* The command line. Each subcommand is a function over a Compilation, which goes from text to tree
-   to program to C as far as the subcommand needs. With mloc_*.c, the only files that know all rooms;
-   the only one that exits. */
+   to program to C as far as the subcommand needs. With mloc_*.c, the only files that know all
+   rooms; the only one that exits. */
 #include "codegen/codegen.h"
 #include "frontend/ast.h"
-#include "frontend/check_report.h"
 #include "frontend/builtins.h"
 #include "frontend/driver.h"
 #include "frontend/explain.h"
+#include "frontend/mloc_cuda.h"
 #include "frontend/mloc_data.h"
 #include "frontend/options.h"
 #include "frontend/phases.h"
@@ -218,6 +218,11 @@ static char *generate(Compilation *c, const char *dir, const char *march) {
   return cg_c(c->program, &o);
 }
 
+static char *generate_cuda(const Compilation *c) {
+  CgOptions o = cuda_options(c);
+  return cg_cuda(c->program, &o, NULL, NULL);
+}
+
 static const char *absolute_dir(Compilation *c) {
   char *real = realpath(*c->dir ? c->dir : ".", NULL);
   const char *dir = real ? arena_strdup(c->arena, real) : c->dir;
@@ -358,37 +363,6 @@ static int call_run(Compilation *c, int argc, char **argv) {
 
 /* ---- check-grad: an executable that checks, and a report of what it found ---- */
 
-enum { EXIT_DISAGREES = 1 };
-
-static bool read_level(Compilation *c, const char *file, const Level *l, CheckLevel *out) {
-  void *value[NCHECKARRAY];
-  const Storage *s = NULL;
-  for (int i = 0; i < NCHECKARRAY; i++) {
-    const char *name = arena_printf(c->arena, "%s.check.%s", l->name, check_array_name(i));
-    s = program_find(c->program, name);
-    value[i] = s ? data_result(c->arena, file, s) : NULL;
-    if (!value[i]) return false;
-  }
-  *out = (CheckLevel){.level = l,
-                      .residual = *(double *)value[CHECK_RESIDUAL],
-                      .method = value[CHECK_METHOD],
-                      .dense = value[CHECK_DENSE],
-                      .fd = value[CHECK_FD],
-                      .index = value[CHECK_INDEX],
-                      .nfd = (int)s->type.dim[0]};
-  return true;
-}
-
-static int report_check(Compilation *c, const char *file) {
-  CheckLevel *level = arena_array(c->arena, CheckLevel, c->program->nlevel);
-  int n = 0;
-  for (int i = 0; i < c->program->nlevel; i++)
-    if (c->program->level[i]->nedge && !read_level(c, file, c->program->level[i], &level[n++]))
-      return EXIT_BUG;
-  check_report(level, n, stdout, c->o->json);
-  return check_agrees(level, n, 1e-3) ? 0 : EXIT_DISAGREES;
-}
-
 static int call_check_grad(Compilation *c, int argc, char **argv) {
   const char *path, *error = NULL;
   int code = one_file(argc, argv, &path);
@@ -408,7 +382,8 @@ static int call_check_grad(Compilation *c, int argc, char **argv) {
                   arena_strdup(c->arena, folder), NULL};
   s = driver_spawn(c->arena, &p, args, &code, &error);
   if (s == DRIVER_OK && code == 0)
-    code = report_check(c, arena_printf(c->arena, "%s/final.npz", folder));
+    code = data_check_report(c->arena, c->program, arena_printf(c->arena, "%s/final.npz", folder),
+                             c->o->json);
   driver_remove_folder(c->arena, folder);
   return s == DRIVER_OK ? code : driver_failed(s, error);
 }
@@ -456,38 +431,64 @@ static int emit_ast(Compilation *c, const char *path) {
   return code;
 }
 
+/* CUDA's architecture that kernels are for. */
+static const char *cuda_arch(const Compilation *c) { return c->o->arch ? c->o->arch : "sm_90"; }
+
+static int emit_ptx(Compilation *c) {
+  const char *ptx;
+  int code = cuda_ptx(c->arena, generate_cuda(c), c->name, cuda_arch(c), &ptx);
+  return code ? code : put_text(c, ptx);
+}
+
+static int emit_c(Compilation *c) {
+  return put_text(c, generate(c, c->dir, c->o->march ? c->o->march : "x86-64-v3"));
+}
+static int emit_cuda(Compilation *c) { return put_text(c, generate_cuda(c)); }
+static int emit_ir(Compilation *c) { return put_text(c, ir_print(c->program)); }
+
+/* Stages that are no passes: all passes run before them, but for `ir`. */
+static const struct Stage {
+  const char *name;
+  int (*emit)(Compilation *c);
+} stages[] = {
+    {"ir", emit_ir}, {"kernels", emit_ir}, {"c", emit_c}, {"cuda", emit_cuda}, {"ptx", emit_ptx}};
+enum { NSTAGE = sizeof stages / sizeof *stages };
+
+static int no_stage(const char *stage) {
+  int code = usage_error("there is no stage `%s`; the stages are:", stage);
+  fputs("  ast ir", stderr);
+  for (int i = 0; i < pass_count(); i++) fprintf(stderr, " %s", pass_name(i));
+  fputs(" c cuda ptx\n", stderr);
+  return code;
+}
+
 static int call_emit(Compilation *c, int argc, char **argv) {
   const char *path, *stage = c->o->stage ? c->o->stage : "c";
+  const struct Stage *s = NULL;
   int code = one_file(argc, argv, &path);
   if (code) return code;
-  bool c_text = !strcmp(stage, "c"), ir = !strcmp(stage, "ir"), kernels = !strcmp(stage, "kernels");
-  bool cuda = !strcmp(stage, "cuda");
   if (!strcmp(stage, "ast")) return emit_ast(c, path);
-  if (!c_text && !cuda && !ir && !kernels && !is_pass(stage)) {
-    code = usage_error("there is no stage `%s`; the stages are:", stage);
-    fputs("  ast ir", stderr);
-    for (int i = 0; i < pass_count(); i++) fprintf(stderr, " %s", pass_name(i));
-    fputs(" c cuda\n", stderr);
-    return code;
-  }
+  for (int i = 0; i < NSTAGE; i++)
+    if (!strcmp(stages[i].name, stage)) s = &stages[i];
+  if (!s && !is_pass(stage)) return no_stage(stage);
   code = front(c, path);
-  if (code == 0 && !ir) code = lower(c, c_text || cuda || kernels ? NULL : stage);
+  if (code == 0 && strcmp(stage, "ir")) code = lower(c, s ? NULL : stage);
   if (code) return code;
-  if (cuda) {
-    CgOptions o = cuda_options(c);
-    return put_text(c, cg_cuda(c->program, &o, NULL, NULL));
-  }
-  const char *march = c->o->march ? c->o->march : "x86-64-v3";
-  return put_text(c, c_text ? generate(c, c->dir, march) : ir_print(c->program));
+  return s ? s->emit(c) : emit_ir(c);
 }
 
 static int call_inspect(Compilation *c, int argc, char **argv) {
-  const char *path;
+  const char *path, *arch = cuda_arch(c);
+  bool cuda = c->o->target && !strcmp(c->o->target, "cuda");
   int code = one_file(argc, argv, &path);
+  if (code == 0) code = cuda_check_options(c->arena, c->o, cuda ? arch : NULL);
   if (code == 0) code = front(c, path);
   if (code == 0) code = lower(c, NULL);
   if (code) return code;
-  cg_inspect(c->program, c->is_ir ? NULL : c->source, stdout, c->o->json);
+  const char *source = c->is_ir ? NULL : c->source;
+  CgOptions text = cuda_options(c);
+  if (cuda) return cuda_inspect(c->program, source, &text, arch, c->o);
+  cg_inspect(c->program, source, NULL, stdout, c->o->json, NULL);
   return 0;
 }
 
@@ -558,7 +559,9 @@ static const Command commands[] = {
     {"build", "p.mlo -o p", "Builds an executable that runs without mloc.", BUILD, call_build},
     {"emit", "p.mlo --stage=STAGE", "Prints a program as it is at a stage. Takes .ir files too.",
      EMIT, call_emit},
-    {"inspect", "p.mlo", "Shows kernels, memory and schedule.", INSPECT, call_inspect},
+    {"inspect", "p.mlo",
+     "Shows kernels, memory and schedule; with --target=cuda what kernels use of a GPU.", INSPECT,
+     call_inspect},
     {"check-grad", "p.mlo",
      "Compares each level's hypergradient with central differences of the solved program.\n"
      "It is taken by the level's methods and by dense solves, in double precision.",

@@ -2,6 +2,8 @@
    analysis, and results of an executable that it has run. */
 #include "frontend/mloc_data.h"
 
+#include "frontend/check_report.h"
+#include "frontend/options.h"
 #include "runtime/data.h"
 
 #include <stdio.h>
@@ -39,7 +41,8 @@ SemaProbe data_probe(void *ctx, const char *path, const SemaWant *want, int nwan
   return ok ? SEMA_PROBE_OK : SEMA_PROBE_BAD;
 }
 
-void *data_result(Arena *a, const char *file, const Storage *s) {
+/* One array of the file: its elements, or NULL after a message. */
+static void *read_result(Arena *a, const char *file, const Storage *s) {
   static const MloDType dtype[] = {
       [DT_BOOL] = MLO_BOOL, [DT_I32] = MLO_I32, [DT_F32] = MLO_F32, [DT_F64] = MLO_F64};
   MloField field = {
@@ -51,4 +54,35 @@ void *data_result(Arena *a, const char *file, const Storage *s) {
   if (rt_load(&source, file, "", to, &e)) return to;
   fprintf(stderr, "mloc: %s\n", e.text);
   return NULL;
+}
+
+enum { EXIT_DISAGREES = 1 };
+
+static bool read_level(Arena *a, const Program *p, const char *file, const Level *l,
+                       CheckLevel *out) {
+  void *value[NCHECKARRAY];
+  const Storage *s = NULL;
+  for (int i = 0; i < NCHECKARRAY; i++) {
+    const char *name = arena_printf(a, "%s.check.%s", l->name, check_array_name(i));
+    s = program_find(p, name);
+    value[i] = s ? read_result(a, file, s) : NULL;
+    if (!value[i]) return false;
+  }
+  *out = (CheckLevel){.level = l,
+                      .residual = *(double *)value[CHECK_RESIDUAL],
+                      .method = value[CHECK_METHOD],
+                      .dense = value[CHECK_DENSE],
+                      .fd = value[CHECK_FD],
+                      .index = value[CHECK_INDEX],
+                      .nfd = (int)s->type.dim[0]};
+  return true;
+}
+
+int data_check_report(Arena *a, const Program *p, const char *file, bool json) {
+  CheckLevel *level = arena_array(a, CheckLevel, p->nlevel);
+  int n = 0;
+  for (int i = 0; i < p->nlevel; i++)
+    if (p->level[i]->nedge && !read_level(a, p, file, p->level[i], &level[n++])) return EXIT_BUG;
+  check_report(level, n, stdout, json);
+  return check_agrees(level, n, 1e-3) ? 0 : EXIT_DISAGREES;
 }

@@ -8,7 +8,8 @@
 SemaProbe data_probe(void *ctx, const char *path, const SemaWant *want, int nwant,
                      SemaArray **array, int *n, const char **error);
 
-/* One array of an executable's final.npz: its elements, or NULL after a message. */
-void *data_result(Arena *a, const char *file, const Storage *s);
+/* Prints what check-grad's executable has left in its final.npz. 0, 1 where gradients disagree, or
+   EXIT_BUG after a message. */
+int data_check_report(Arena *a, const Program *p, const char *file, bool json);
 
 #endif

@@ -40,8 +40,15 @@ static const Flag flags[] = {
      "NAME"},
     {RUN | BUILD, "show-cc", 0, POPT_ARG_NONE, AT(verbose), "print the C compiler's command", NULL},
     {BUILD | EMIT, "output", 'o', POPT_ARG_STRING, AT(out), "where to write", "FILE"},
-    {EMIT, "stage", 0, POPT_ARG_STRING, AT(stage), "ast, ir, a pass's name, kernels, c (default)",
-     "STAGE"},
+    {EMIT, "stage", 0, POPT_ARG_STRING, AT(stage),
+     "ast, ir, a pass's name, kernels, c (default), cuda, ptx", "STAGE"},
+    {INSPECT, "target", 0, POPT_ARG_STRING, AT(target), "what runs the kernels", "cpu|cuda"},
+    {EMIT | INSPECT, "arch", 0, POPT_ARG_STRING, AT(arch), "CUDA architecture (default sm_90)",
+     "ARCH"},
+    {INSPECT, "no-spills", 0, POPT_ARG_NONE, AT(no_spills),
+     "exit code 1 where a CUDA kernel spills registers", NULL},
+    {INSPECT, "bandwidth", 0, POPT_ARG_DOUBLE, AT(bandwidth), "of the device's memory", "GB/s"},
+    {INSPECT, "flops", 0, POPT_ARG_DOUBLE, AT(flops), "arithmetic of the device", "TFLOP/s"},
     {INSPECT | CHECK_GRAD, "json", 0, POPT_ARG_NONE, AT(json), "as one JSON object", NULL},
     {FMT, "check", 0, POPT_ARG_NONE, AT(check), "only say which files would change", NULL},
 };
@@ -130,9 +137,13 @@ static int bad_choice(const Options *o) {
   int code = bad_pairs(o->set, "set", "NAME=VALUE");
   if (code == 0) code = bad_pairs(o->data, "data", "SOURCE=FILE");
   if (code) return code;
-  const char *d = o->diagnostics;
+  const char *d = o->diagnostics, *t = o->target;
   if (d && strcmp(d, "json") && strcmp(d, "text"))
     return usage_error("--diagnostics is `text` or `json`, not `%s`", d);
+  if (t && strcmp(t, "cpu") && strcmp(t, "cuda"))
+    return usage_error("--target is `cpu` or `cuda`, not `%s`", t);
+  if (!(o->bandwidth >= 0 && o->bandwidth < 1e9) || !(o->flops >= 0 && o->flops < 1e9))
+    return usage_error("--bandwidth and --flops are positive: GB/s and TFLOP/s");
   return 0;
 }
 

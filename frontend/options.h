@@ -22,9 +22,10 @@ enum {
 };
 
 typedef struct Options {
-  char *passes, *dump_after, *stage, *march, *out, *run, *diagnostics;
+  char *passes, *dump_after, *stage, *march, *out, *run, *diagnostics, *target, *arch;
   char **set, **data;
-  int time_passes, verify, poison, pedantic, json, check, verbose, help;
+  int time_passes, verify, poison, pedantic, json, check, verbose, no_spills, help;
+  double bandwidth, flops; /* GB/s, TFLOP/s; 0: as the device does */
 } Options;
 
 /* Parses the options of subcommand `bit`, called `name`. What remains goes to *rest: for `run`, the

@@ -1,25 +1,25 @@
-#ifndef MLOC_CODEGEN_DEVICE_H
-#define MLOC_CODEGEN_DEVICE_H
+#ifndef MLOC_CODEGEN_ARCH_H
+#define MLOC_CODEGEN_ARCH_H
 
 #include <stdint.h>
 
 /* What an architecture of CUDA devices allows a multiprocessor to hold, and what one device of it
    does at best, for estimates. */
-typedef struct Device {
-  const char *arch;          /* "sm_90" */
+typedef struct Arch {
+  const char *name;          /* "sm_90" */
   int threads, blocks;       /* resident on a multiprocessor at most */
   int64_t shared;            /* bytes of shared memory of a multiprocessor */
   int reserved, shared_unit; /* of which each block takes `reserved` more, in units of this */
-  const char *name;          /* of the device: "H100 SXM" */
+  const char *device;        /* "H100 SXM" */
   int processors;            /* its multiprocessors */
   double bandwidth;          /* of its memory, bytes a second */
   double f32, f64;           /* flop a second, without tensor cores */
-} Device;
+} Arch;
 
 /* The devices that are known, in order; NULL from the last on. */
-const Device *device_at(int i);
+const Arch *arch_at(int i);
 /* By architecture; NULL for one that is not known. */
-const Device *device_find(const char *arch);
+const Arch *arch_find(const char *arch);
 
 /* Why a multiprocessor does not hold more blocks. */
 typedef enum Limit { LIMIT_THREADS, LIMIT_BLOCKS, LIMIT_REGISTERS, LIMIT_SHARED, NLIMIT } Limit;
@@ -34,6 +34,6 @@ typedef struct Occupancy {
 /* Of a kernel with so many threads a block, registers a thread and bytes of static shared memory a
    block, where shared memory has as much of the cache as it can have. The formulas are those of
    NVIDIA's cuda_occupancy.h. */
-Occupancy occupancy(const Device *d, int threads, int64_t registers, int64_t shared);
+Occupancy occupancy(const Arch *a, int threads, int64_t registers, int64_t shared);
 
 #endif

@@ -2,7 +2,7 @@
    memory as a multiprocessor can have. */
 #include "test_files.h"
 
-#include "codegen/device.h"
+#include "codegen/arch.h"
 
 #include <math.h>
 
@@ -34,41 +34,41 @@ static const Expected expected[] = {
 static void values_of_nvidia(void **state) {
   (void)state;
   int n = 0;
-  for (; device_at(n); n++) {
-    const Device *d = device_at(n);
-    assert_string_equal(d->arch, expected[n].arch);
-    assert_ptr_equal(device_find(d->arch), d);
-    assert_true(d->bandwidth > 1e11 && d->f32 > d->f64 && d->f64 > 1e11 && d->processors > 0);
+  for (; arch_at(n); n++) {
+    const Arch *a = arch_at(n);
+    assert_string_equal(a->name, expected[n].arch);
+    assert_ptr_equal(arch_find(a->name), a);
+    assert_true(a->bandwidth > 1e11 && a->f32 > a->f64 && a->f64 > 1e11 && a->processors > 0);
     for (int i = 0; i < NCASE; i++) {
       const Case *c = &cases[i];
-      Occupancy o = occupancy(d, c->threads, c->registers, c->shared);
+      Occupancy o = occupancy(a, c->threads, c->registers, c->shared);
       assert_int_equal(o.blocks, expected[n].blocks[i]);
-      double warps = (double)o.blocks * c->threads / d->threads; /* cases have whole warps */
+      double warps = (double)o.blocks * c->threads / a->threads; /* cases have whole warps */
       assert_true(fabs(o.part - warps) < 1e-12 && o.part > 0 && o.part <= 1);
     }
   }
   assert_int_equal(n, sizeof expected / sizeof *expected);
-  assert_null(device_at(-1));
-  assert_null(device_find("sm_20"));
+  assert_null(arch_at(-1));
+  assert_null(arch_find("sm_20"));
 }
 
 static void limits(void **state) {
   (void)state;
-  const Device *d = device_find("sm_90");
-  assert_int_equal(occupancy(d, 256, 16, 0).limit, LIMIT_THREADS);
-  assert_int_equal(occupancy(d, 32, 16, 0).limit, LIMIT_BLOCKS);
-  assert_int_equal(occupancy(d, 256, 128, 0).limit, LIMIT_REGISTERS);
-  assert_int_equal(occupancy(d, 256, 16, 40000).limit, LIMIT_SHARED);
+  const Arch *a = arch_find("sm_90");
+  assert_int_equal(occupancy(a, 256, 16, 0).limit, LIMIT_THREADS);
+  assert_int_equal(occupancy(a, 32, 16, 0).limit, LIMIT_BLOCKS);
+  assert_int_equal(occupancy(a, 256, 128, 0).limit, LIMIT_REGISTERS);
+  assert_int_equal(occupancy(a, 256, 16, 40000).limit, LIMIT_SHARED);
   assert_string_equal(limit_name(LIMIT_SHARED), "shared memory");
   /* What cannot be launched. */
-  assert_int_equal(occupancy(d, 1025, 16, 0).blocks, 0);
-  assert_int_equal(occupancy(d, 1024, 65, 0).blocks, 0);
-  assert_int_equal(occupancy(d, 256, 256, 0).blocks, 0);
-  assert_int_equal(occupancy(d, 256, 16, 48 * 1024 + 1).blocks, 0);
-  assert_true(occupancy(d, 256, 256, 0).part == 0);
+  assert_int_equal(occupancy(a, 1025, 16, 0).blocks, 0);
+  assert_int_equal(occupancy(a, 1024, 65, 0).blocks, 0);
+  assert_int_equal(occupancy(a, 256, 256, 0).blocks, 0);
+  assert_int_equal(occupancy(a, 256, 16, 48 * 1024 + 1).blocks, 0);
+  assert_true(occupancy(a, 256, 256, 0).part == 0);
   /* A part of a warp counts as one. */
-  assert_int_equal(occupancy(d, 33, 16, 0).blocks, 32);
-  assert_true(occupancy(d, 33, 16, 0).part == 1);
+  assert_int_equal(occupancy(a, 33, 16, 0).blocks, 32);
+  assert_true(occupancy(a, 33, 16, 0).part == 1);
 }
 
 int main(void) {

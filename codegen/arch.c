@@ -4,7 +4,7 @@
    specifications; cuda_occupancy.h of the toolkit. All have 65536 registers a multiprocessor, in
    four parts, given to warps in units of 256. Rates: NVIDIA's data sheets and white papers, at
    boost clocks: T4, A100 80GB SXM, A10, L40S, H100 SXM, HGX B200 (an eighth of it), RTX 5090. */
-#include "codegen/device.h"
+#include "codegen/arch.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -12,8 +12,8 @@
 enum { KB = 1024, WARP = 32, PARTS = 4, PART_REGISTERS = 16384, REGISTER_UNIT = 256 };
 enum { MOST_THREADS = 1024, MOST_REGISTERS = 255, MOST_SHARED = 48 * KB }; /* of a block */
 
-/* arch, threads, blocks, shared, reserved, shared_unit, name, processors, bandwidth, f32, f64 */
-static const Device devices[] = {
+/* name, threads, blocks, shared, reserved, shared_unit, device, processors, bandwidth, f32, f64 */
+static const Arch archs[] = {
     {"sm_75", 1024, 16, 64 * KB, 0, 256, "T4", 40, 320e9, 8.1e12, 0.253e12},
     {"sm_80", 2048, 32, 164 * KB, KB, 128, "A100 SXM", 108, 2039e9, 19.5e12, 9.7e12},
     {"sm_86", 1536, 16, 100 * KB, KB, 128, "A10", 72, 600e9, 31.2e12, 0.488e12},
@@ -22,13 +22,13 @@ static const Device devices[] = {
     {"sm_100", 2048, 32, 228 * KB, KB, 128, "B200", 148, 7700e9, 75e12, 37e12},
     {"sm_120", 1536, 24, 100 * KB, KB, 128, "RTX 5090", 170, 1792e9, 104.8e12, 1.64e12},
 };
-enum { NDEVICE = sizeof devices / sizeof *devices };
+enum { NARCH = sizeof archs / sizeof *archs };
 
-const Device *device_at(int i) { return i >= 0 && i < NDEVICE ? &devices[i] : NULL; }
+const Arch *arch_at(int i) { return i >= 0 && i < NARCH ? &archs[i] : NULL; }
 
-const Device *device_find(const char *arch) {
-  for (int i = 0; i < NDEVICE; i++)
-    if (!strcmp(devices[i].arch, arch)) return &devices[i];
+const Arch *arch_find(const char *name) {
+  for (int i = 0; i < NARCH; i++)
+    if (!strcmp(archs[i].name, name)) return &archs[i];
   return NULL;
 }
 
@@ -50,21 +50,21 @@ static int64_t by_registers(int64_t warps, int64_t registers) {
   return warp ? PART_REGISTERS / warp * PARTS / warps : INT32_MAX;
 }
 
-static int64_t by_shared(const Device *d, int64_t shared) {
-  int64_t block = round_up(shared + d->reserved, d->shared_unit);
+static int64_t by_shared(const Arch *a, int64_t shared) {
+  int64_t block = round_up(shared + a->reserved, a->shared_unit);
   if (shared > MOST_SHARED) return 0;
-  return block ? d->shared / block : INT32_MAX;
+  return block ? a->shared / block : INT32_MAX;
 }
 
-Occupancy occupancy(const Device *d, int threads, int64_t registers, int64_t shared) {
+Occupancy occupancy(const Arch *a, int threads, int64_t registers, int64_t shared) {
   int64_t warps = threads > 0 ? (threads + WARP - 1) / WARP : 1;
-  int64_t most[NLIMIT] = {[LIMIT_THREADS] = threads > MOST_THREADS ? 0 : d->threads / WARP / warps,
-                          [LIMIT_BLOCKS] = d->blocks,
+  int64_t most[NLIMIT] = {[LIMIT_THREADS] = threads > MOST_THREADS ? 0 : a->threads / WARP / warps,
+                          [LIMIT_BLOCKS] = a->blocks,
                           [LIMIT_REGISTERS] = by_registers(warps, registers),
-                          [LIMIT_SHARED] = by_shared(d, shared)};
+                          [LIMIT_SHARED] = by_shared(a, shared)};
   Limit least = 0;
   for (Limit l = 1; l < NLIMIT; l++)
     if (most[l] < most[least]) least = l;
   int blocks = (int)most[least];
-  return (Occupancy){blocks, (double)(blocks * warps) * WARP / d->threads, least};
+  return (Occupancy){blocks, (double)(blocks * warps) * WARP / a->threads, least};
 }
