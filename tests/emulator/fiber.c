@@ -1,0 +1,215 @@
+/* Threads of a block on stacks of their own. A thread that never waits runs to its end on a stack
+ * that the next one takes over, so that only waiting costs a switch.
+ *
+ * The scheduler passes over the threads in the order of the options; each runs until it ends or
+ * waits. After a pass it lets go the warps, else the block, whose threads have all arrived. */
+
+#include "tests/emulator/emu.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <xmmintrin.h>
+
+enum { DENORMALS_TO_ZERO = 0x8040 }; /* FTZ and DAZ of MXCSR */
+
+/* Saves the registers that a function must keep and its stack in *save, and goes on at `to`. */
+void fiber_switch(void **save, void *to);
+__asm__(".pushsection .text\n"
+        ".hidden fiber_switch\n"
+        ".globl fiber_switch\n"
+        ".type fiber_switch, @function\n"
+        "fiber_switch:\n"
+        "  push %rbp\n  push %rbx\n  push %r12\n  push %r13\n  push %r14\n  push %r15\n"
+        "  mov %rsp, (%rdi)\n"
+        "  mov %rsi, %rsp\n"
+        "  pop %r15\n  pop %r14\n  pop %r13\n  pop %r12\n  pop %rbx\n  pop %rbp\n"
+        "  ret\n"
+        ".size fiber_switch, . - fiber_switch\n"
+        ".popsection\n");
+
+static unsigned long draw(Run *r) { /* xorshift */
+  r->random ^= r->random << 13;
+  r->random ^= r->random >> 7;
+  return r->random ^= r->random << 17;
+}
+
+static void be_thread(Run *r, Thread *t) {
+  r->current = t;
+  emu.core.lane = t->lane;
+  emu.core.thread.x = t->index;
+}
+
+/* The next thread of the pass, if it has not begun. */
+static bool begin_next(Run *r, int stack) {
+  if (r->at + 1 >= r->threads || r->thread[r->order[r->at + 1]].state != THREAD_NEW) return false;
+  Thread *t = &r->thread[r->order[++r->at]];
+  t->stack = stack;
+  be_thread(r, t);
+  return true;
+}
+
+/* What every stack runs: threads one behind the other, until there is none to begin. */
+static void worker(void) {
+  Run *r = &emu.run;
+  void *never;
+  int stack;
+  do {
+    r->kernel->entry(r->parameter);
+    r->current->state = THREAD_DONE;
+    r->left--;
+    stack = r->current->stack;
+  } while (begin_next(r, stack));
+  r->free_stack[r->nfree++] = stack;
+  r->current = NULL;
+  fiber_switch(&never, r->scheduler);
+}
+
+static void *fresh_stack(const Run *r, int stack) {
+  /* Tops at different places of a page and of the cache: else the few lines of all of them collide.
+   */
+  size_t shift = (size_t)stack * 448 % (EMU_STACK / 4);
+  void **top = (void **)(r->stacks + (size_t)(stack + 1) * EMU_STACK - shift);
+  *--top = NULL; /* worker's caller: keeps the alignment that a call would have left */
+  *--top = (void *)(uintptr_t)worker;
+  for (int i = 0; i < 6; i++) *--top = NULL;
+  return top;
+}
+
+static void go_on(Run *r, Thread *t) {
+  if (t->state == THREAD_NEW) {
+    t->stack = r->free_stack[--r->nfree];
+    t->sp = fresh_stack(r, t->stack);
+  }
+  be_thread(r, t);
+  fiber_switch(&r->scheduler, t->sp);
+}
+
+void thread_wait(ThreadState state, const EmuSite *site) {
+  Run *r = &emu.run;
+  Thread *t = r->current;
+  t->state = state;
+  t->site = site;
+  r->current = NULL;
+  fiber_switch(&t->sp, r->scheduler);
+}
+
+void run_fail(CUresult error, const EmuSite *site, const char *format, ...) {
+  Run *r = &emu.run;
+  if (!r->error) {
+    va_list arguments;
+    fprintf(stderr, "emulator: %s", r->kernel->name);
+    fprintf(stderr, ": block %u", r->block);
+    if (r->current) fprintf(stderr, ", thread %u", r->current->index);
+    if (site) fprintf(stderr, ": %s:%d", site->file, site->line);
+    fprintf(stderr, ": ");
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "\n");
+    r->error = error;
+  }
+  if (!r->current) return;
+  void *never;
+  r->current = NULL;
+  fiber_switch(&never, r->scheduler);
+}
+
+static void order_threads(Run *r, bool first) {
+  unsigned n = r->threads;
+  if (first)
+    for (unsigned i = 0; i < n; i++)
+      r->order[i] = emu.option.order == ORDER_REVERSE ? n - 1 - i : i;
+  if (emu.option.order != ORDER_RANDOM) return;
+  for (unsigned i = n - 1; i > 0; i--) {
+    unsigned k = (unsigned)(draw(r) % (i + 1)), swapped = r->order[i];
+    r->order[i] = r->order[k];
+    r->order[k] = swapped;
+  }
+}
+
+/* NaN where a block has not written its shared memory. */
+static void poison(const Run *r) {
+  memset(r->image->shared, 0xff, (size_t)(r->image->shared_end - r->image->shared));
+  memset(r->kernel->shared, 0xff, (size_t)(r->kernel->shared_end - r->kernel->shared));
+}
+
+static void begin_block(Run *r, unsigned block) {
+  r->block = block;
+  emu.core.block.x = block;
+  r->left = r->threads;
+  r->barrier = 1;
+  r->nfree = 0;
+  r->current = NULL;
+  for (int i = EMU_BLOCK; i > 0; i--) r->free_stack[r->nfree++] = i - 1;
+  for (unsigned i = 0; i < r->threads; i++)
+    r->thread[i] = (Thread){.index = i, .warp = i / EMU_WARP, .lane = i % EMU_WARP};
+  poison(r);
+  check_block(r);
+}
+
+static void run_block(Run *r, unsigned block) {
+  begin_block(r, block);
+  for (bool first = true; r->left; first = false) {
+    order_threads(r, first);
+    for (r->at = 0; r->at < r->threads; r->at++) {
+      Thread *t = &r->thread[r->order[r->at]];
+      if (t->state == THREAD_NEW || t->state == THREAD_READY) go_on(r, t);
+      if (r->error) return;
+    }
+    if (r->left && !warps_release(r) && !barrier_release(r)) return;
+  }
+}
+
+static bool start_stacks(Run *r) {
+  if (r->stacks) return true;
+  size_t n = (size_t)EMU_BLOCK * EMU_STACK;
+  char *p =
+      mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (p == MAP_FAILED) return false;
+  /* The lowest page of each catches a stack that is too small. */
+  for (size_t i = 0; i < EMU_BLOCK; i++) mprotect(p + i * EMU_STACK, 4096, PROT_NONE);
+  r->stacks = p;
+  r->random = emu.option.seed * 0x9e3779b97f4a7c15u | 1;
+  return true;
+}
+
+/* The blocks' order; NULL: no memory. */
+static unsigned *order_blocks(Run *r) {
+  unsigned *order = malloc(r->blocks * sizeof *order), n = r->blocks;
+  for (unsigned i = 0; order && i < n; i++)
+    order[i] = emu.option.order == ORDER_REVERSE ? n - 1 - i : i;
+  for (unsigned i = n - 1; order && emu.option.order == ORDER_RANDOM && i > 0; i--) {
+    unsigned k = (unsigned)(draw(r) % (i + 1)), swapped = order[i];
+    order[i] = order[k];
+    order[k] = swapped;
+  }
+  return order;
+}
+
+CUresult run_launch(const EmuImage *image, const EmuKernel *kernel, unsigned grid, unsigned block,
+                    void **parameter) {
+  Run *r = &emu.run;
+  if (!start_stacks(r)) return CUDA_ERROR_OUT_OF_MEMORY;
+  r->image = image;
+  r->kernel = kernel;
+  r->parameter = parameter;
+  r->threads = block;
+  r->blocks = grid;
+  r->error = CUDA_SUCCESS;
+  unsigned *order = order_blocks(r);
+  if (!order) return CUDA_ERROR_OUT_OF_MEMORY;
+  emu.core.grid_dim = (EmuDim){grid, 1, 1};
+  emu.core.block_dim = (EmuDim){block, 1, 1};
+  emu.core.block = emu.core.thread = (EmuDim){0, 0, 0};
+  check_launch(r);
+  unsigned mode = _mm_getcsr();
+  _mm_setcsr(image->flush_denormals ? mode | DENORMALS_TO_ZERO
+                                    : mode & ~(unsigned)DENORMALS_TO_ZERO);
+  for (unsigned i = 0; i < grid && !r->error; i++) run_block(r, order[i]);
+  _mm_setcsr(mode);
+  free(order);
+  r->current = NULL;
+  return r->error;
+}
