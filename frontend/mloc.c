@@ -201,8 +201,10 @@ static CgOptions cuda_options(const Compilation *c) {
   return (CgOptions){.source = c->path, .version = MLOC_VERSION, .cuda = true};
 }
 
-/* Program to C. dir: where relative data files will be looked for. */
-static char *generate(Compilation *c, const char *dir, const char *march) {
+/* Program to C. dir: where relative data files will be looked for; target and archs: what --target
+   and, for it, --arch say (NULL: this kind of CPU). 0 or an exit code after a message. */
+static int generate(Compilation *c, const char *dir, const char *march, const char *target,
+                    const char *archs, char **text) {
   const char *arch = march;
   if (!strcmp(march, "native")) {
     char cpu[1024];
@@ -215,7 +217,9 @@ static char *generate(Compilation *c, const char *dir, const char *march) {
                  .arch = arch,
                  .version = MLOC_VERSION,
                  .poison = c->o->poison};
-  return cg_c(c->program, &o);
+  int code = cuda_target(c->program, target, archs, &o);
+  if (code == 0) *text = cg_c(c->program, &o);
+  return code;
 }
 
 static char *generate_cuda(const Compilation *c) {
@@ -282,12 +286,17 @@ static DriverOptions driver_options(Compilation *c, const char *march) {
                          .verbose = c->o->verbose};
 }
 
-/* The chosen run as an executable. */
-static int build_cached(Compilation *c, DriverProgram *p) {
+/* The chosen run as an executable, for the device that --device names (NULL: a CPU). */
+static int build_cached(Compilation *c, const char *device, DriverProgram *p) {
   const char *march = c->o->march ? c->o->march : "native", *error = NULL;
+  const char *target = !device                   ? NULL
+                       : !strcmp(device, "cuda") ? "cuda"
+                       : !strcmp(device, "auto") ? "cpu,cuda"
+                                                 : NULL;
+  char *text;
   int code = lower(c, NULL);
+  if (code == 0) code = generate(c, absolute_dir(c), march, target, NULL, &text);
   if (code) return code;
-  char *text = generate(c, absolute_dir(c), march);
   DriverOptions o = driver_options(c, march);
   DriverStatus s = driver_cached(c->arena, text, &o, p, &error);
   return s == DRIVER_OK ? 0 : driver_failed(s, error);
@@ -301,7 +310,7 @@ static int run_phase(const Compilation *c, int argc, char **argv, Phase f) {
   k.run = f.name;
   k.program = NULL;
   int code = analyse(&k);
-  if (code == 0) code = build_cached(&k, &p);
+  if (code == 0) code = build_cached(&k, phase_option(argc, argv, "device"), &p);
   if (code) return code;
   const char **source = arena_array(c->arena, const char *, k.program->nsource);
   for (int i = 0; i < k.program->nsource; i++) source[i] = k.program->source[i]->name;
@@ -353,7 +362,7 @@ static int call_run(Compilation *c, int argc, char **argv) {
   const char **before = c->ast ? phases_before(c->arena, c->ast, c->program->run.name, &n) : NULL;
   if (n && !phase_option(argc, argv, "load") && !phase_asks(argc, argv))
     return run_phases(c, argc, argv, before, n);
-  if ((code = build_cached(c, &p))) return code;
+  if ((code = build_cached(c, phase_option(argc, argv, "device"), &p))) return code;
   char **args = arena_array(c->arena, char *, argc + 1);
   for (int i = 1; i < argc; i++) args[i] = argv[i];
   args[0] = arena_strdup(c->arena, c->name);
@@ -371,7 +380,8 @@ static int call_check_grad(Compilation *c, int argc, char **argv) {
   if (code == 0) code = front(c, path);
   if (code == 0) code = lower(c, NULL);
   if (code) return code;
-  char *text = generate(c, absolute_dir(c), "native");
+  char *text;
+  if ((code = generate(c, absolute_dir(c), "native", NULL, NULL, &text))) return code;
   DriverOptions o = driver_options(c, "native");
   DriverProgram p;
   DriverStatus s = driver_cached(c->arena, text, &o, &p, &error);
@@ -394,7 +404,8 @@ static int call_build(Compilation *c, int argc, char **argv) {
   if (code == 0) code = front(c, path);
   if (code == 0) code = lower(c, NULL);
   if (code) return code;
-  char *text = generate(c, absolute_dir(c), march);
+  char *text;
+  if ((code = generate(c, absolute_dir(c), march, c->o->target, c->o->arch, &text))) return code;
   DriverOptions o = driver_options(c, march);
   DriverStatus s = driver_build(c->arena, text, &o, c->o->out ? c->o->out : c->name, &error);
   return s == DRIVER_OK ? 0 : driver_failed(s, error);
@@ -441,7 +452,10 @@ static int emit_ptx(Compilation *c) {
 }
 
 static int emit_c(Compilation *c) {
-  return put_text(c, generate(c, c->dir, c->o->march ? c->o->march : "x86-64-v3"));
+  const char *march = c->o->march ? c->o->march : "x86-64-v3";
+  char *text;
+  int code = generate(c, c->dir, march, NULL, NULL, &text);
+  return code ? code : put_text(c, text);
 }
 static int emit_cuda(Compilation *c) { return put_text(c, generate_cuda(c)); }
 static int emit_ir(Compilation *c) { return put_text(c, ir_print(c->program)); }

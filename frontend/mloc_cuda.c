@@ -30,6 +30,30 @@ static const char *number_of(const char *arch) {
   return (n == 2 || n == 3) && plain ? number : NULL;
 }
 
+static int add_cubin(Program *p, const char *text, const char *arch, CgCubin *out) {
+  CudaImage image;
+  if (!number_of(arch)) return usage_error("--arch is architectures like sm_90, not `%s`", arch);
+  int code = cuda_compile(p->arena, text, p->name, arch, &image);
+  if (code == 0) *out = (CgCubin){arch, image.byte, image.n};
+  return code;
+}
+
+int cuda_target(Program *p, const char *target, const char *archs, CgOptions *cg) {
+  int code = 0;
+  cg->cuda = target && strcmp(target, "cpu") != 0;
+  cg->only_cuda = cg->cuda && !strcmp(target, "cuda");
+  if (!cg->cuda && archs) return usage_error("--arch goes with --target=cuda");
+  if (!archs) return 0;
+  const char *text = cg_cuda(p, cg, NULL, NULL);
+  char *list = arena_strdup(p->arena, archs), *rest = NULL;
+  CgCubin *cubin = arena_array(p->arena, CgCubin, (int)strlen(archs) + 1);
+  for (char *s = strtok_r(list, ",", &rest); s && code == 0; s = strtok_r(NULL, ",", &rest))
+    code = add_cubin(p, text, s, &cubin[cg->ncubin++]);
+  if (code == 0 && !cg->ncubin) code = usage_error("--arch is architectures like sm_90");
+  cg->cubin = cubin;
+  return code;
+}
+
 int cuda_ptx(Arena *a, const char *text, const char *program, const char *arch, const char **ptx) {
   CudaImage image;
   const char *number = number_of(arch);

@@ -15,6 +15,10 @@ typedef struct CudaImage {
    messages. 0, or an exit code after a message: EXIT_DEVICE where NVRTC is missing or refuses. */
 int cuda_compile(Arena *a, const char *text, const char *program, const char *arch, CudaImage *out);
 
+/* Code for what --target says: on CUDA devices with cubins for all architectures of a list
+   ("sm_80,sm_90"; NULL: none) besides the source. 0 or an exit code after a message. */
+int cuda_target(Program *p, const char *target, const char *archs, CgOptions *cg);
+
 /* PTX for "sm_90" and later ones. 0 or an exit code after a message. */
 int cuda_ptx(Arena *a, const char *text, const char *program, const char *arch, const char **ptx);
 

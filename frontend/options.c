@@ -42,7 +42,10 @@ static const Flag flags[] = {
     {BUILD | EMIT, "output", 'o', POPT_ARG_STRING, AT(out), "where to write", "FILE"},
     {EMIT, "stage", 0, POPT_ARG_STRING, AT(stage),
      "ast, ir, a pass's name, kernels, c (default), cuda, ptx", "STAGE"},
-    {INSPECT, "target", 0, POPT_ARG_STRING, AT(target), "what runs the kernels", "cpu|cuda"},
+    {BUILD | INSPECT, "target", 0, POPT_ARG_STRING, AT(target), "what runs the kernels",
+     "cpu|cuda|cpu,cuda"},
+    {BUILD, "arch", 0, POPT_ARG_STRING, AT(arch), "CUDA architectures to compile kernels for now",
+     "sm_90,.."},
     {EMIT | INSPECT, "arch", 0, POPT_ARG_STRING, AT(arch), "CUDA architecture (default sm_90)",
      "ARCH"},
     {INSPECT, "no-spills", 0, POPT_ARG_NONE, AT(no_spills),
@@ -140,8 +143,8 @@ static int bad_choice(const Options *o) {
   const char *d = o->diagnostics, *t = o->target;
   if (d && strcmp(d, "json") && strcmp(d, "text"))
     return usage_error("--diagnostics is `text` or `json`, not `%s`", d);
-  if (t && strcmp(t, "cpu") && strcmp(t, "cuda"))
-    return usage_error("--target is `cpu` or `cuda`, not `%s`", t);
+  if (t && strcmp(t, "cpu") && strcmp(t, "cuda") && strcmp(t, "cpu,cuda"))
+    return usage_error("--target is `cpu`, `cuda` or `cpu,cuda`, not `%s`", t);
   if (!(o->bandwidth >= 0 && o->bandwidth < 1e9) || !(o->flops >= 0 && o->flops < 1e9))
     return usage_error("--bandwidth and --flops are positive: GB/s and TFLOP/s");
   return 0;
