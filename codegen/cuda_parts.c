@@ -81,6 +81,14 @@ void cuda_open(Emit *e, ThreadLoop *l) {
   cuda_bind(e, l->group, l->ngroup, l->var);
 }
 
+bool cuda_tail(Emit *e, ThreadLoop *l) {
+  int64_t n = cuda_extent(l->group, l->ngroup);
+  if (l->turns > 0 || n % l->vector == 0) return false;
+  l->first = arena_printf(e->arena, "%lld + %s", (long long)(n / l->vector * l->vector), l->first);
+  l->vector = 1;
+  return true;
+}
+
 void cuda_close(Emit *e, const ThreadLoop *l) {
   const char *i = e->var[l->var].name, *on = l->on ? l->on : "";
   const char *and = l->on ? " && " : "";

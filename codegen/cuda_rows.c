@@ -117,11 +117,13 @@ static int stage(Rows *r, int number, CudaAcc *acc) {
       acc[nacc++] = cuda_acc(e, &k->anchor[i]);
   for (int i = 0; i < k->nstore; i++) nstore += r->store_stage[i] == number;
   if (!nacc && !nkept && !nstore) return 0;
-  if (last > r->nkept) cuda_open(e, &loop);
-  write_kept(r, number);
-  for (int i = 0; i < nacc; i++) cuda_take(e, &acc[i]);
-  stores_of(r, number);
-  if (last > r->nkept) cuda_close(e, &loop);
+  do {
+    if (last > r->nkept) cuda_open(e, &loop);
+    write_kept(r, number);
+    for (int i = 0; i < nacc; i++) cuda_take(e, &acc[i]);
+    stores_of(r, number);
+    if (last > r->nkept) cuda_close(e, &loop);
+  } while (last > r->nkept && cuda_tail(e, &loop));
   bind_kept(r, number);
   for (int i = 0; i < nacc; i++) cuda_team(e, &acc[i], r->l->team, team_mem(r));
   return nacc;
@@ -291,14 +293,16 @@ void cuda_map(Emit *e, const Launch *l, const bool *merge) {
                      .step = l->grid > 1 ? "blocks * 256" : "256",
                      .vector = l->vector};
   if (kernel_rows(k) * kernel_row_size(k) == 0) return;
-  if (n)
-    cuda_open(e, &loop);
-  else
-    emit_open(e);
-  cg_stores(e, k->store, now, ANCHOR_ELEM);
-  if (n)
-    cuda_close(e, &loop);
-  else
-    emit_close(e, "if (block == 0 && t == 0)");
+  do {
+    if (n)
+      cuda_open(e, &loop);
+    else
+      emit_open(e);
+    cg_stores(e, k->store, now, ANCHOR_ELEM);
+    if (n)
+      cuda_close(e, &loop);
+    else
+      emit_close(e, "if (block == 0 && t == 0)");
+  } while (n && cuda_tail(e, &loop));
   if (once) map_once(e, l, store_stage);
 }

@@ -34,6 +34,8 @@ typedef struct ThreadLoop {
 } ThreadLoop;
 
 void cuda_open(Emit *e, ThreadLoop *l);
+/* What is left over when groups of `vector` have been taken: a loop of its own; false: nothing is. */
+bool cuda_tail(Emit *e, ThreadLoop *l);
 void cuda_close(Emit *e, const ThreadLoop *l);
 /* All axes of the domain that are longer than 1, kept ones first where `apart`. */
 int cuda_groups(const Kernel *k, const bool *merge, bool apart, Group *group);

@@ -62,12 +62,19 @@ static Facts facts_of(const Kernel *k) {
   return f;
 }
 
-static Launch map(const Kernel *k, const Facts *f) {
-  int64_t n = kernel_rows(k) * kernel_row_size(k);
+/* Whether neighbouring elements of the last axis go to one thread: their addresses are then as
+   aligned as the array is. What is left over of a single axis comes behind. */
+static bool in_quads(const Kernel *k, const Facts *f) {
   int last = k->rank - 1;
   while (last >= 0 && k->dim[last] == 1) last--;
-  bool quads = n >= VECTOR_FROM && last >= 0 && k->dim[last] % VECTOR == 0;
-  Launch l = {.shape = LAUNCH_MAP, .vector = quads ? VECTOR : 1};
+  bool whole = last >= 0 && k->dim[last] % VECTOR == 0;
+  return kernel_rows(k) * kernel_row_size(k) >= VECTOR_FROM &&
+         (whole || (f->kept + f->reduced == 1 && !f->keeps));
+}
+
+static Launch map(const Kernel *k, const Facts *f) {
+  int64_t n = kernel_rows(k) * kernel_row_size(k);
+  Launch l = {.shape = LAUNCH_MAP, .vector = in_quads(k, f) ? VECTOR : 1};
   l.grid = clamp(ceil_div(n / l.vector, LAUNCH_BLOCK), 1, MAX_GRID);
   l.ticket = f->once;
   l.scratch = f->once ? LAUNCH_PARTIALS : 0;
@@ -89,10 +96,7 @@ static Launch rows(const Kernel *k, const Facts *f) {
 
 static Launch total(const Kernel *k, const Facts *f) {
   int64_t n = kernel_row_size(k);
-  Launch l = {.shape = LAUNCH_TOTAL, .team = LAUNCH_BLOCK};
-  int last = k->rank - 1;
-  while (last >= 0 && k->dim[last] == 1) last--;
-  l.vector = n >= VECTOR_FROM && last >= 0 && k->dim[last] % VECTOR == 0 ? VECTOR : 1;
+  Launch l = {.shape = LAUNCH_TOTAL, .team = LAUNCH_BLOCK, .vector = in_quads(k, f) ? VECTOR : 1};
   bool spread = n > 2 * TOTAL_PART && f->loops == 1;
   l.grid = spread ? clamp(ceil_div(n, TOTAL_PART), 1, MAX_TOTAL) : 1;
   l.ticket = l.grid > 1;
