@@ -30,7 +30,7 @@ EMU_HOOK __tsan_write_range(void *at, unsigned long n) {
 }
 EMU_HOOK __tsan_init(void) {}
 EMU_HOOK __tsan_func_entry(void *pc) { (void)pc; }
-EMU_HOOK __tsan_func_exit(void) {}
+EMU_HOOK __tsan_func_exit(void *pc) { (void)pc; }
 
 typedef struct EmuLocation {
   const char *file;

@@ -10,7 +10,7 @@ __attribute__((visibility("hidden"))) const EmuCore *emu_core;
 /* The two unknown attributes are found by the scanner (scan.c), which also numbers the sections. */
 #define __global__ __attribute__((emu_kernel, noinline))
 #define __launch_bounds__(n, ...) __attribute__((emu_bounds(n)))
-#define __shared__ static __attribute__((section("emu_shared_0000")))
+#define __shared__ static __attribute__((used, section("emu_shared_0000")))
 #define __device__
 #define __host__
 #define __constant__ const
