@@ -266,7 +266,8 @@ static const char *cache_folder(Arena *a) {
   return private_folder(dir) ? dir : NULL;
 }
 
-/* Drops what has not been used for long: executables, and folders that a killed process left. */
+/* Drops what has not been used for long: executables, and folders that a killed process left. The
+   folder `cubin` is that of the executables themselves. */
 static void prune(Arena *a, const char *cache) {
   DIR *d = opendir(cache);
   if (!d) return;
@@ -274,7 +275,7 @@ static void prune(Arena *a, const char *cache) {
   for (struct dirent *e; (e = readdir(d));) {
     struct stat st;
     const char *path = arena_printf(a, "%s/%s", cache, e->d_name);
-    if (e->d_name[0] == '.' || lstat(path, &st)) continue;
+    if (e->d_name[0] == '.' || !strcmp(e->d_name, "cubin") || lstat(path, &st)) continue;
     time_t keep = S_ISDIR(st.st_mode) ? 3600 : (time_t)KEEP_DAYS * 24 * 3600;
     if (now - st.st_mtime < keep) continue;
     if (S_ISDIR(st.st_mode))

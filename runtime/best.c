@@ -40,13 +40,14 @@ bool rt_best_begin(MloRun *run, RtErr *e) {
   return true;
 }
 
-void rt_best_report(MloRun *run, int64_t step) {
+bool rt_best_report(MloRun *run, int64_t step) {
   const MloProgram *p = run->program;
   RtBest *b = &run->best;
-  if (b->metric < 0) return;
+  if (b->metric < 0) return true;
   double v = run->rows.value[(run->rows.n - 1) * (size_t)p->nmetric + (size_t)b->metric];
   bool better = !b->have || (p->best_max ? v > b->value : v < b->value);
-  if (isnan(v) || !better) return;
+  if (isnan(v) || !better) return true;
+  if (!rt_fetch(&run->device, p->array, p->narray)) return false;
   b->have = true;
   b->step = step;
   b->value = v;
@@ -55,6 +56,7 @@ void rt_best_report(MloRun *run, int64_t step) {
     memcpy(b->block + at, run->arena + p->array[i].offset, b->entry[i].bytes);
     at += padded(&b->entry[i]);
   }
+  return true;
 }
 
 const double *rt_best_row(const MloRun *run) {

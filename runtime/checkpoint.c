@@ -123,6 +123,8 @@ static bool write_it(MloRun *run, int64_t done, const char *path, RtErr *e) {
   double *steps = malloc((run->rows.n + 1) * sizeof *steps);
   char *text = about(run, done);
   bool ok = (entry && name && steps && text) || rt_fail(e, RT_DATA, "%s: out of memory", path);
+  if (ok && !rt_fetch(&run->device, p->state, p->nstate))
+    ok = rt_fail(e, RT_DEVICE, "the device failed");
   for (size_t i = 0; ok && i < n; i++) {
     rt_entry_of(&p->state[i], run->arena, &entry[i]);
     if (!all_finite(&entry[i]))

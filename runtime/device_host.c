@@ -60,11 +60,22 @@ void mlo_statements(const MloFunc *func, const MloStmt *stmt, int nstmt, unsigne
   statements(&h, 0, nstmt);
 }
 
-static bool run_statements(RtDevice *d, int first, int end, int64_t advance) {
+static bool clear(RtDevice *d) {
+  (void)d; /* the arena is new, or rt_seeds has cleared it */
+  return true;
+}
+
+static bool run_statements(RtDevice *d, int first, int end, int64_t advance, bool often) {
   Host h = {d->run, d->arena, d->func, d->stmt};
+  (void)often;
   if (advance != MLO_NOWHERE)
     put_i32(d->arena, advance, (int64_t)rt_get_i32(d->arena, advance) + 1);
   statements(&h, first, end);
+  return true;
+}
+
+static bool set(RtDevice *d, int64_t at, int32_t value) {
+  put_i32(d->arena, at, value);
   return true;
 }
 
@@ -81,9 +92,10 @@ static bool done(RtDevice *d) {
 
 static void nothing(RtDevice *d) { (void)d; }
 
-static const RtDeviceType type = {"cpu", run_statements, same, same, done, done, nothing};
+static const RtDeviceType type = {"cpu", clear, run_statements, set,    same,
+                                  same,  done,  done,           nothing};
 
-void rt_host_open(RtDevice *d, MloRun *run) {
+void rt_device_host(RtDevice *d, MloRun *run) {
   const MloProgram *p = run->program;
   *d = (RtDevice){.type = &type,
                   .run = run,

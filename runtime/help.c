@@ -36,8 +36,8 @@ static void print_settings(const MloProgram *p) {
 }
 
 void rt_print_help(const MloProgram *p) {
-  printf("%s: run `%s` of %s, compiled by mloc %s (%s, %s)\n\nusage: %s [options]\n\n", p->name,
-         p->run, p->source, p->version, p->precision, p->arch, p->name);
+  printf("%s: run `%s` of %s, compiled by mloc %s (%s, %s%s)\n\nusage: %s [options]\n\n", p->name,
+         p->run, p->source, p->version, p->precision, p->arch, p->cuda ? ", CUDA" : "", p->name);
   printf("  --set NAME=VALUE       override a setting; may be repeated\n"
          "  --data SOURCE=FILE     read a data source from FILE (.npz, .npy, .csv, IDX)\n"
          "  --seed N               seed of all random numbers (%lld)\n"
@@ -49,7 +49,8 @@ void rt_print_help(const MloProgram *p) {
          "  --load FILE            begin with the variables of FILE, an earlier run's final.npz\n"
          "  --threads N            threads (OpenMP's default otherwise); they spin for a short time before\n"
          "                         they sleep: the environment's GOMP_SPINCOUNT (1000) says how long\n"
-         "  --device cpu           where to run\n"
+         "  --device KIND          cpu, cuda or auto: where to run (auto: a CUDA device where there is one\n"
+         "                         and the executable has code for it, else the CPU)\n"
          "  --progress=KIND        bar, plain, json or none (bar on a terminal, plain elsewhere)\n"
          "  -q, --quiet            no progress; with --out nothing at all\n"
          "  -v, --verbose          say what is loaded and where it runs\n"
@@ -78,6 +79,9 @@ void rt_print_help(const MloProgram *p) {
   for (int i = 0; i < p->nmetric; i++) printf("  %s\n", p->metric[i].name);
   if (p->checkpoint_every)
     printf("\ncheckpoints (DIR/checkpoints): every %lld steps\n", (long long)p->checkpoint_every);
+  if (p->cuda)
+    printf("\nCUDA: the driver, NVRTC and cuBLAS are looked for in $MLO_CUDA_PATH first; compiled kernels\n"
+           "are kept in $XDG_CACHE_HOME/mloc/cubin (~/.cache/mloc/cubin)\n");
   printf("\nexit codes: 0 ok, 2 usage, 3 data or output, 4 diverged, 5 device, 75 interrupted\n");
 }
 
@@ -105,6 +109,8 @@ void rt_print_licenses(void) {
       "  without any express or implied warranty; in no event shall they be liable for any "
       "damages\n"
       "  arising in any way out of its use.\n\n"
+      "xxHash\n  Copyright (c) 2012-2021 Yann Collet. 2-clause BSD licence: as above, without the words\n"
+      "  about names.\n\n"
       "zlib\n  Copyright (c) 1995-2022 Jean-loup Gailly and Mark Adler. zlib licence: provided as "
       "is,\n"
       "  free to use, alter and redistribute if the origin is not misrepresented.\n\n"

@@ -127,14 +127,17 @@ bool rt_load_given(const MloRun *run, RtErr *e) {
                  p->run, p->after, p->after);
 }
 
-void rt_load_apply(MloRun *run) {
+bool rt_load_apply(MloRun *run) {
   const RtLoad *l = &run->load;
+  RtDevice *d = &run->device;
   for (int i = 0; i < l->n; i++) {
     const MloArray *a = l->array[i];
     memcpy(run->arena + a->offset, l->block + l->field[i].offset,
            count(a) * rt_dtype_size(a->dtype));
     if (a->copied) run->arena[a->begin] = 0;
+    if (!rt_put(d, a, 1) || (a->copied && !d->type->put(d, (int64_t)a->begin, 1))) return false;
   }
+  return true;
 }
 
 void rt_load_free(RtLoad *l) {

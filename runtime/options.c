@@ -152,6 +152,16 @@ static bool parse_progress(const char *text, RtOptions *o, RtErr *e) {
   return rt_fail(e, RT_USAGE, "--progress: expected bar, plain, json or none, found `%.60s`", text);
 }
 
+static bool parse_device(const char *text, RtOptions *o, RtErr *e) {
+  static const char *const names[] = {"auto", "cpu", "cuda"};
+  for (int i = 0; i < 3; i++)
+    if (strcmp(text, names[i]) == 0) {
+      o->device = (RtDeviceKind)i;
+      return true;
+    }
+  return rt_fail(e, RT_USAGE, "--device: expected cpu, cuda or auto, found `%.60s`", text);
+}
+
 static bool take_text(const char *option, const char *what, const char *text, char **out,
                       RtErr *e) {
   if (!*text) return rt_fail(e, RT_USAGE, "--%s: expected %s", option, what);
@@ -176,12 +186,7 @@ static bool take_option(int code, char *text, const MloProgram *p, RtOptions *o,
   case OPT_RESUME: return take_text("resume", "auto or the name of a file", text, &o->resume, e);
   case OPT_LOAD: return take_text("load", "the name of a file", text, &o->load, e);
   case OPT_PROGRESS: return parse_progress(text, o, e);
-  case OPT_DEVICE:
-    if (strcmp(text, "cpu") == 0) return true;
-    return rt_fail(e, RT_DEVICE,
-                   "--device %.60s: this executable was built for the CPU alone; "
-                   "run it with --device cpu",
-                   text);
+  case OPT_DEVICE: return parse_device(text, o, e);
   case OPT_QUIET: o->quiet = true; return true;
   case OPT_VERBOSE: o->verbose = true; return true;
   case OPT_LICENSES: o->action = ACTION_LICENSES; return true;

@@ -14,6 +14,8 @@ typedef enum RtProgressKind {
 
 typedef enum RtAction { ACTION_RUN, ACTION_HELP, ACTION_VERSION, ACTION_LICENSES } RtAction;
 
+typedef enum RtDeviceKind { DEVICE_AUTO, DEVICE_CPU, DEVICE_CUDA } RtDeviceKind;
+
 /* The command line of an executable, checked against its program. */
 typedef struct RtOptions {
   RtAction action;
@@ -23,14 +25,14 @@ typedef struct RtOptions {
   int64_t seed, steps;
   int64_t seeds; /* how many, from `seed` on; 0: that one, without --seeds */
   int nthread;   /* 0: OpenMP's default */
+  RtDeviceKind device;
   bool quiet, verbose;
   RtProgressKind progress;
   double *setting; /* value of each of the program's settings */
   char **data;     /* file given for each source, or NULL */
 } RtOptions;
 
-/* Errors: unknown options, names and values out of range (RT_USAGE), a device that is not there
- * (RT_DEVICE). */
+/* Errors: unknown options, names and values out of range (RT_USAGE). */
 bool rt_options_parse(int argc, char **argv, const MloProgram *p, RtOptions *out, RtErr *e);
 void rt_options_free(const MloProgram *p, RtOptions *o);
 

@@ -247,6 +247,7 @@ bool rt_checkpoint_load(MloRun *run, int64_t *step, RtErr *e) {
   ok = ok && read_best(run, &a, o, true, &d, e);
   if (ok && d.n) ok = rt_fail(e, RT_DATA, "%s: changed meanwhile: %s", run->resume_path, d.text);
   if (ok) *step = json_integer_value(json_object_get(o, "step"));
+  ok = ok && rt_put(&run->device, p->state, p->nstate);
   json_decref(o);
   rt_archive_close(&a);
   return ok;

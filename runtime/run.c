@@ -126,13 +126,12 @@ int mlo_report(MloRun *run, int64_t step) {
   for (int i = 0; i < p->nmetric; i++)
     if ((!p->metric[i].costly || mlo_eval_due(run, step)) && !isfinite(rt_metric_value(run, i)))
       return diverged(run, i, step);
-  rt_best_report(run, step);
-  return 0;
+  return rt_best_report(run, step) ? 0 : run->err.code;
 }
 
 int mlo_load(MloRun *run) {
   int64_t step;
-  rt_load_apply(run);
+  if (!rt_load_apply(run)) return run->err.code;
   /* What is computed once, before the loop, must see the checkpoint's variables, too. */
   if (run->resume_path && !rt_checkpoint_load(run, &step, &run->err)) return run->err.code;
   return 0;
@@ -288,6 +287,16 @@ int rt_say(const MloRun *run, const RtErr *e) {
   return say(run->program, run->option.seeds ? &of_seed : e);
 }
 
+/* Arrays that the run directory will have, from the device. */
+static bool fetch_results(MloRun *run, int status, RtErr *e) {
+  bool kept = run->option.out && (status == RT_OK || status == RT_INTERRUPTED);
+  if (!kept || rt_best_row(run)) return true;
+  run->device.err = e;
+  bool ok = rt_fetch(&run->device, run->program->array, run->program->narray);
+  run->device.err = &run->err;
+  return ok;
+}
+
 int rt_once(MloRun *run, RtErr *e) {
   const MloProgram *p = run->program;
   time_t now = time(NULL);
@@ -298,6 +307,7 @@ int rt_once(MloRun *run, RtErr *e) {
   if (run->option.out && !rt_dir_begin(run, e)) return e->code;
   rt_progress_begin(run);
   int status = p->schedule(run, run->arena);
+  if (!fetch_results(run, status, e)) status = e->code;
   rt_progress_end(run);
   double seconds = rt_now() - run->begin;
   if (run->option.out) rt_dir_end(run, status, e);
@@ -306,18 +316,18 @@ int rt_once(MloRun *run, RtErr *e) {
   return status;
 }
 
-/* Signals and threads around one run, or one a seed. */
-static int execute(MloRun *run, RtErr *e) {
+/* Threads, OpenBLAS and the thread that reads ahead are for the CPU. */
+static int execute_on(MloRun *run, RtErr *e) {
   const MloProgram *p = run->program;
+  const RtDevice *d = &run->device;
   uint32_t mode = rt_float_mode();
-  if (!rt_signals_begin(&run->signals)) {
-    rt_fail(e, RT_DEVICE, "cannot start a thread");
-    return e->code;
-  }
   run->nthread = rt_threads_start(run->option.nthread);
-  if (rt_blas_start) rt_blas_start();
-  rt_prefetch_begin(&run->prefetch, p, run->arena, run->nthread);
-  if (run->option.verbose)
+  if (!d->cuda && rt_blas_start) rt_blas_start();
+  if (!d->cuda) rt_prefetch_begin(&run->prefetch, p, run->arena, run->nthread);
+  if (run->option.verbose && d->cuda)
+    fprintf(stderr, "%s: %s, %s, CUDA driver %d.%d, %.1f MB\n", p->name, d->name, d->arch,
+            d->driver / 1000, d->driver / 10 % 100, 1e-6 * (double)p->arena_bytes);
+  else if (run->option.verbose)
     fprintf(stderr, "%s: %d threads, %s, %.1f MB\n", p->name, run->nthread, p->arch,
             1e-6 * (double)p->arena_bytes);
   int status = run->option.seeds ? rt_seeds(run) : rt_once(run, e);
@@ -326,6 +336,18 @@ static int execute(MloRun *run, RtErr *e) {
     fprintf(stderr, "%s: %lld rows were read ahead\n", p->name, ahead);
   rt_prefetch_end(&run->prefetch);
   rt_set_float_mode(mode);
+  return status;
+}
+
+/* Signals and the device around one run, or one a seed. A driver's threads, too, must not get the
+   signals. */
+static int execute(MloRun *run, RtErr *e) {
+  if (!rt_signals_begin(&run->signals)) {
+    rt_fail(e, RT_DEVICE, "cannot start a thread");
+    return e->code;
+  }
+  int status = rt_device_open(&run->device, run, e) ? execute_on(run, e) : e->code;
+  if (run->device.type) run->device.type->close(&run->device);
   rt_signals_end(&run->signals);
   return status;
 }

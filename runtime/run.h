@@ -1,6 +1,7 @@
 #ifndef MLOC_RUNTIME_RUN_H
 #define MLOC_RUNTIME_RUN_H
 
+#include "runtime/device.h"
 #include "runtime/options.h"
 #include "runtime/prefetch.h"
 #include "runtime/write.h"
@@ -65,7 +66,8 @@ typedef struct RtBest {
 struct MloRun {
   const MloProgram *program;
   RtOptions option;
-  unsigned char *arena;
+  unsigned char *arena; /* the host's */
+  RtDevice device;
   int nthread;
   double begin;     /* monotonic seconds when the schedule began */
   char started[32]; /* UTC, ISO 8601 */
@@ -99,10 +101,10 @@ double rt_metric_value(const MloRun *run, int i);
 
 /* Whether metric i was evaluated for a report; else its cell is empty. */
 bool rt_evaluated(const MloRun *run, int i, double value, int64_t step);
-/* keep_best. begin: once, after the arena is there. report: after the row of a report was added. The
-   row of the best report is NULL where there is none. */
+/* keep_best. begin: once, after the arena is there. report: after the row of a report was added;
+   false where the device fails. The row of the best report is NULL where there is none. */
 bool rt_best_begin(MloRun *run, RtErr *e);
-void rt_best_report(MloRun *run, int64_t step);
+bool rt_best_report(MloRun *run, int64_t step);
 const double *rt_best_row(const MloRun *run);
 void rt_best_free(RtBest *b);
 
@@ -155,7 +157,8 @@ bool rt_load_begin(MloRun *run, RtErr *e);
 bool rt_load_given(const MloRun *run, RtErr *e);
 /* Sets run->inputs; data and --load are there. */
 void rt_inputs_sum(MloRun *run);
-void rt_load_apply(MloRun *run);
+/* Errors: of the device. */
+bool rt_load_apply(MloRun *run);
 void rt_load_free(RtLoad *l);
 
 /* Checkpoints. Finds the one that --resume means, checks all of it and takes its rows of metrics;

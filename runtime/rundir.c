@@ -102,6 +102,10 @@ static json_t *words(const char *s) {
 
 static json_t *device(const MloRun *run) {
   char name[64];
+  const RtDevice *d = &run->device;
+  if (d->cuda)
+    return json_pack("{s:s, s:s, s:s, s:i}", "kind", "cuda", "name", d->name, "arch", d->arch,
+                     "driver", d->driver);
   rt_cpu_name(name, sizeof name);
   return json_pack("{s:s, s:s, s:s, s:i}", "kind", "cpu", "name", name, "arch", run->program->arch,
                    "threads", run->nthread);

@@ -13,6 +13,7 @@ typedef struct Walk {
   RtDevice *d;
   const MloStmt *stmt;
   int64_t counter, step; /* of the top level's loop, once it was entered: where, and its value */
+  bool inside;           /* that loop: what is done there is done again */
 } Walk;
 
 static int list(Walk *w, int at, int end, int64_t advance);
@@ -23,12 +24,8 @@ static bool fetch(Walk *w, int64_t at, size_t n) {
   return w->d->type->fetch(w->d, at, n) && w->d->type->wait(w->d);
 }
 
-/* Counts on the host and on the device. */
 static bool set(Walk *w, int64_t at, int64_t value) {
-  int32_t x = (int32_t)value;
-  if (at == MLO_NOWHERE) return true;
-  memcpy(w->d->arena + at, &x, sizeof x);
-  return w->d->type->put(w->d, at, sizeof x);
+  return at == MLO_NOWHERE || w->d->type->set(w->d, at, (int32_t)value);
 }
 
 /* The number of the step that a report is of. */
@@ -49,9 +46,24 @@ static bool again(Walk *w, const MloStmt *s, bool *go) {
   return true;
 }
 
+/* Metrics mostly stand close together: then they are one piece. */
+static bool fetch_metrics(Walk *w, const MloProgram *p) {
+  enum { CLOSE = 1 << 16 };
+  size_t from = SIZE_MAX, to = 0;
+  for (int i = 0; i < p->nmetric; i++) {
+    size_t at = p->metric[i].offset, end = at + rt_dtype_size(p->metric[i].dtype);
+    if (at < from) from = at;
+    if (end > to) to = end;
+  }
+  if (to > from && to - from <= CLOSE) return fetch(w, (int64_t)from, to - from);
+  for (int i = 0; i < p->nmetric; i++)
+    if (!w->d->type->fetch(w->d, (int64_t)p->metric[i].offset, rt_dtype_size(p->metric[i].dtype)))
+      return false;
+  return w->d->type->wait(w->d);
+}
+
 static int report(Walk *w, int at) {
   const MloStmt *s = &w->stmt[at];
-  const MloProgram *p = w->run->program;
   int64_t step;
   int status;
   if (!step_of(w, s, &step)) return failed(w);
@@ -59,10 +71,7 @@ static int report(Walk *w, int at) {
     return mlo_eval_due(w->run, step) ? list(w, at + 1, s->next, MLO_NOWHERE) : 0;
   if (!mlo_due(w->run, step)) return 0;
   if ((status = list(w, at + 1, s->next, MLO_NOWHERE))) return status;
-  for (int i = 0; i < p->nmetric; i++)
-    if (!w->d->type->fetch(w->d, (int64_t)p->metric[i].offset, rt_dtype_size(p->metric[i].dtype)))
-      return failed(w);
-  return w->d->type->wait(w->d) ? mlo_report(w->run, step) : failed(w);
+  return fetch_metrics(w, w->run->program) ? mlo_report(w->run, step) : failed(w);
 }
 
 /* Whether the statements are calls, loops without reports, and reports. */
@@ -82,7 +91,7 @@ static int step(Walk *w, int at, int end, bool whole, int64_t counter) {
     whole = !mlo_due(w->run, number);
   }
   if (!whole) return list(w, at, end, counter);
-  return w->d->type->run(w->d, at, end, counter) ? 0 : failed(w);
+  return w->d->type->run(w->d, at, end, counter, true) ? 0 : failed(w);
 }
 
 /* The top level's loop, from where the runtime says. A device counts its steps itself: before each
@@ -95,6 +104,7 @@ static int steps(Walk *w, int at) {
   if (status) return status;
   if (!set(w, s->counter_at, i - 1)) return failed(w);
   w->counter = s->counter_at;
+  w->inside = true;
   for (; i < n; i++) {
     if (!again(w, s, &go)) return failed(w);
     if (!go) break;
@@ -104,6 +114,7 @@ static int steps(Walk *w, int at) {
     if ((status = mlo_tick(w->run, i + 1))) return status;
   }
   w->step = i;
+  w->inside = false;
   if (i < n) mlo_stopped(w->run, i);
   return set(w, s->counter_at, i) ? 0 : failed(w);
 }
@@ -144,7 +155,7 @@ static int plain(const MloStmt *s, int at, int end) {
 static int list(Walk *w, int at, int end, int64_t advance) {
   while (at < end || advance != MLO_NOWHERE) {
     int to = plain(w->stmt, at, end), status;
-    if ((to > at || advance != MLO_NOWHERE) && !w->d->type->run(w->d, at, to, advance))
+    if ((to > at || advance != MLO_NOWHERE) && !w->d->type->run(w->d, at, to, advance, w->inside))
       return failed(w);
     advance = MLO_NOWHERE;
     at = to;
@@ -156,9 +167,8 @@ static int list(Walk *w, int at, int end, int64_t advance) {
 }
 
 int mlo_schedule(MloRun *run, unsigned char *arena) {
-  RtDevice host;
-  rt_host_open(&host, run);
-  host.arena = arena;
-  Walk w = {.run = run, .d = &host, .stmt = host.stmt, .counter = MLO_NOWHERE};
-  return list(&w, 0, host.nstmt, MLO_NOWHERE);
+  RtDevice *d = &run->device;
+  d->arena = arena;
+  Walk w = {.run = run, .d = d, .stmt = d->stmt, .counter = MLO_NOWHERE};
+  return rt_device_begin(d) ? list(&w, 0, d->nstmt, MLO_NOWHERE) : failed(&w);
 }

@@ -203,7 +203,9 @@ static void test_usage_errors(void **state) {
   CHECK(2, "--progress: expected bar", "--progress=loud");
   CHECK(2, "expected a folder, found a file", "--out", file);
   CHECK(2, "cannot be made", "--out", "/proc/none/x");
-  CHECK(5, "built for the CPU alone", "--device=cuda");
+  CHECK(5, "no code for CUDA devices; build one that has: mloc build mean.mlo --target=cuda",
+        "--device=cuda");
+  CHECK(2, "--device: expected cpu, cuda or auto, found `gpu`", "--device=gpu");
   folder_remove(&d);
 }
 

@@ -1,0 +1,56 @@
+#ifndef MLOC_RUNTIME_DEVICE_CUDA_H
+#define MLOC_RUNTIME_DEVICE_CUDA_H
+
+#include "runtime/cuda_api.h"
+#include "runtime/device.h"
+
+/* What the files of the CUDA device share. */
+
+/* Statements that are launched as one: `rounds` times those from first to end, each time after the
+   counter at `advance` (unless MLO_NOWHERE) was advanced. The first time they are launched one by
+   one, which loads what the driver and cuBLAS load late; then they are captured. */
+typedef struct CudaPiece {
+  int first, end;
+  int64_t rounds, advance;
+  CuGraphExec graph; /* NULL: not captured yet */
+  int next;          /* another piece that begins with that statement; -1: none */
+} CudaPiece;
+
+/* Keeps the host from running far ahead, so that progress and signals are live: an event every
+   `stride` steps, and never more than two of them not seen. */
+typedef struct CudaPace {
+  CuEvent event[2];
+  bool recorded[2];
+  int turn, since, stride;
+  double last; /* when an event was seen */
+} CudaPace;
+
+typedef struct Cuda {
+  RtCuda api;
+  RtCublas blas;
+  const MloDevice *code;
+  int device;
+  bool retained;
+  CuStream stream;
+  CuModule module;
+  CuFunction *kernel, advance;
+  CuAddress arena, scratch, workspace;
+  CuAddress *value; /* parameters of one launch, */
+  void **parameter; /* and their places */
+  CudaPiece *piece;
+  int npiece, room;
+  int *head; /* of each statement: the first piece that begins there; -1: none */
+  CudaPace pace;
+} Cuda;
+
+enum { CUDA_WORKSPACE = 32 << 20 /* what cuBLAS asks for on its largest devices */ };
+
+/* A device's address of an argument. */
+CuAddress cuda_address(const Cuda *c, int64_t arg);
+/* Kernels and functions of the code: a cubin that fits, else from the cache, else compiled. */
+bool cuda_load(RtDevice *d, RtErr *e);
+/* As of RtDeviceType. */
+bool cuda_run(RtDevice *d, int first, int end, int64_t advance, bool often);
+void cuda_free_pieces(Cuda *c);
+
+#endif
