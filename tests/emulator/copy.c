@@ -58,7 +58,10 @@ static CUresult run(const Work *w, bool in_graph) {
 /* The first error stays: as on a device, nothing runs after it. */
 CUresult work_run(const Work *w, bool in_graph) {
   if (emu.sticky) return emu.sticky;
-  return emu.sticky = run(w, in_graph);
+  memory_open();
+  emu.sticky = run(w, in_graph);
+  memory_close();
+  return emu.sticky;
 }
 
 void work_clear(Work *w) {

@@ -70,7 +70,6 @@ CUresult cuEventDestroy_v2(CUevent event);
 CUresult cuEventRecord(CUevent event, CUstream stream);
 CUresult cuEventSynchronize(CUevent event);
 CUresult cuEventQuery(CUevent event);
-CUresult cuEventElapsedTime(float *ms, CUevent start, CUevent end);
 CUresult cuEventElapsedTime_v2(float *ms, CUevent start, CUevent end);
 /* capture.c */
 CUresult cuStreamBeginCapture_v2(CUstream stream, CUstreamCaptureMode mode);
@@ -91,10 +90,12 @@ CUresult cuGraphAddKernelNode_v2(CUgraphNode *node, CUgraph graph, const CUgraph
                                  size_t n, const CUDA_KERNEL_NODE_PARAMS_v2 *params);
 CUresult cuGraphAddMemsetNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *before, size_t n,
                               const CUDA_MEMSET_NODE_PARAMS *params, CUcontext context);
-#endif
-
-/* Its type changed with CUDA 13; this is the older one of that name. */
+CUresult cuGraphAddDependencies_v2(CUgraph graph, const CUgraphNode *from, const CUgraphNode *to,
+                                   const CUgraphEdgeData *edge, size_t n);
+/* Of older headers. */
+CUresult cuEventElapsedTime(float *ms, CUevent start, CUevent end);
 CUresult cuGraphAddDependencies(CUgraph graph, const CUgraphNode *from, const CUgraphNode *to,
                                 size_t n);
+#endif
 
 #endif

@@ -110,6 +110,7 @@ typedef struct Emu {
   Region *region;
   int nregion;
   size_t used;
+  int opened;
   Run run;
   struct Checker *checker;
   CUmodule module; /* of the kernel that runs */
@@ -136,7 +137,8 @@ void emu_leave(Guard *guard);
 Region *region_of(const void *at, size_t n);
 Region *region_add(void *base, size_t n, RegionKind kind);
 void region_remove(Region *r);
-void memory_clear(void); /* all buffers, as with their context */
+void memory_open(void), memory_close(void); /* around work */
+void memory_clear(void);                    /* all buffers, as with their context */
 
 /* fiber.c: all blocks, in the order of the options. */
 CUresult run_launch(const EmuImage *image, const EmuKernel *kernel, unsigned grid, unsigned block,

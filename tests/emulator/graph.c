@@ -218,9 +218,11 @@ API CUresult cuGraphAddMemsetNode(CUgraphNode *node, CUgraph graph, const CUgrap
   return add(node, graph, before, n, &w);
 }
 
-API CUresult cuGraphAddDependencies(CUgraph graph, const CUgraphNode *from, const CUgraphNode *to,
-                                    size_t n) {
+API CUresult cuGraphAddDependencies_v2(CUgraph graph, const CUgraphNode *from,
+                                       const CUgraphNode *to, const CUgraphEdgeData *edge,
+                                       size_t n) {
   BEGIN();
+  (void)edge;
   if (!graph || ((!from || !to) && n > 0)) return CUDA_ERROR_INVALID_VALUE;
   for (size_t i = 0; i < n; i++)
     if (place_of(graph, from[i]) < 0 || place_of(graph, to[i]) < 0) return CUDA_ERROR_INVALID_VALUE;
@@ -231,3 +233,10 @@ API CUresult cuGraphAddDependencies(CUgraph graph, const CUgraphNode *from, cons
   }
   return CUDA_SUCCESS;
 }
+
+#ifndef EMU_REAL_HEADERS
+API CUresult cuGraphAddDependencies(CUgraph graph, const CUgraphNode *from, const CUgraphNode *to,
+                                    size_t n) {
+  return cuGraphAddDependencies_v2(graph, from, to, NULL, n);
+}
+#endif

@@ -46,6 +46,23 @@ static Region *region_at(const void *at, RegionKind kind) {
   return NULL;
 }
 
+/* Where accesses are checked, the host cannot touch the device's memory: only work can, from
+ * memory_open to the memory_close that goes with it. */
+static void protect(const Region *r, int protection) {
+  if (emu.option.check && r->kind == REGION_DEVICE)
+    mprotect(r->map + PAGE, r->map_bytes - 2 * PAGE, protection);
+}
+
+void memory_open(void) {
+  if (emu.opened++ > 0) return;
+  for (int i = 0; i < emu.nregion; i++) protect(&emu.region[i], PROT_READ | PROT_WRITE);
+}
+
+void memory_close(void) {
+  if (--emu.opened > 0) return;
+  for (int i = 0; i < emu.nregion; i++) protect(&emu.region[i], PROT_NONE);
+}
+
 static char *allocate(size_t n, RegionKind kind) {
   size_t bytes = round_up(n, PAGE), all = bytes + 2 * PAGE;
   char *map = mmap(NULL, all, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -55,6 +72,7 @@ static char *allocate(size_t n, RegionKind kind) {
   Region *r = region_add(map + PAGE + bytes - round_up(n, ALIGN), n, kind);
   r->map = map;
   r->map_bytes = all;
+  protect(r, PROT_NONE);
   return r->base;
 }
 

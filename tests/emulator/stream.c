@@ -188,6 +188,8 @@ API CUresult cuEventElapsedTime_v2(float *ms, CUevent start, CUevent end) {
   return CUDA_SUCCESS;
 }
 
+#ifndef EMU_REAL_HEADERS
 API CUresult cuEventElapsedTime(float *ms, CUevent start, CUevent end) {
   return cuEventElapsedTime_v2(ms, start, end);
 }
+#endif
