@@ -1,0 +1,388 @@
+/* The CUDA device, on the emulated driver, NVRTC and cuBLAS of tests/emulator: a whole program
+   gives the same files as on the CPU, a step of the top level is one graph, nothing waits between
+   reports, and what is missing or fails is told. MLO_CUDA_PATH must name the emulator's folder. */
+
+#include "test_files.h"
+
+#include "device_program.h"
+
+#include "runtime/cubin_cache.h"
+#include "runtime/error.h"
+#include "tests/emulator/counts.h"
+
+#include <dlfcn.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+typedef struct Case {
+  Folder folder;
+  MloDevice code;
+  MloProgram program;
+  const char *environment[8]; /* NAME=VALUE of the child alone */
+  EmuCounts counts;           /* of the last run */
+} Case;
+
+static Case *setup(void) {
+  Case *c = calloc(1, sizeof *c);
+  char path[512];
+  assert_non_null(c);
+  c->folder = folder_make();
+  c->code = device_code();
+  c->program = device_program(c->folder.path, &c->code);
+  write_text(folder_file(&c->folder, "x.csv", path), "x\n1\n2\n3\n7\n");
+  return c;
+}
+
+static void teardown(Case *c) {
+  folder_remove(&c->folder);
+  free(c);
+}
+
+/* The path of a file in the case's folder, in one of a few buffers. */
+static const char *at(const Case *c, const char *name, char path[512]) {
+  return folder_file(&c->folder, name, path);
+}
+
+static void child(const Case *c, int argc, char **argv, const char *counts) {
+  void (*count)(EmuCounts *) = NULL;
+  EmuCounts n = {0};
+  signal(SIGSEGV, SIG_DFL); /* cmocka's would go on with the other tests, here */
+  for (int i = 0; c->environment[i]; i++) putenv((char *)(uintptr_t)c->environment[i]);
+  int status = mlo_main(argc, argv, &c->program);
+  void *emulator = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_NOLOAD);
+  if (emulator) *(void **)&count = dlsym(emulator, "emu_counts");
+  if (count) count(&n);
+  write_bytes(counts, &n, sizeof n);
+  fflush(stdout);
+  _exit(status);
+}
+
+/* Runs with the arguments (NULL-terminated) in a child; the output is to be freed. */
+static int run(Case *c, const char *const *argument, char **output) {
+  char *argv[16] = {(char *)"p"}, out[512], counts[512];
+  int argc = 1, status;
+  size_t n;
+  for (; argument[argc - 1]; argc++) argv[argc] = (char *)(uintptr_t)argument[argc - 1];
+  at(c, "output.txt", out);
+  at(c, "counts", counts);
+  fflush(stdout);
+  pid_t pid = fork();
+  if (pid == 0) {
+    if (!freopen(out, "w", stdout) || dup2(fileno(stdout), 2) < 0) _exit(99);
+    child(c, argc, argv, counts);
+  }
+  assert_int_equal(waitpid(pid, &status, 0), pid);
+  *output = read_bytes(out, &n);
+  if (!WIFEXITED(status)) fail_msg("killed by signal %d: %s", WTERMSIG(status), *output);
+  char *bytes = read_bytes(counts, &n);
+  if (bytes && n == sizeof c->counts) memcpy(&c->counts, bytes, n);
+  free(bytes);
+  return WEXITSTATUS(status);
+}
+
+static void check(Case *c, int code, const char *text, const char *const *argument) {
+  char *output;
+  int got = run(c, argument, &output);
+  if (got != code) fail_msg("exit code %d, expected %d: %s", got, code, output);
+  if (!strstr(output, text)) fail_msg("no `%s` in: %s", text, output);
+  free(output);
+}
+
+#define CHECK(code, text, ...) check(c, code, text, (const char *const[]){__VA_ARGS__, NULL})
+
+/* The files are the same, byte for byte. */
+static void same(const Case *c, const char *one, const char *other) {
+  char path[512], command[1100], other_path[512];
+  at(c, one, path);
+  at(c, other, other_path);
+  snprintf(command, sizeof command, "cmp '%s' '%s'", path, other_path);
+  assert_int_equal(system(command), 0);
+}
+
+static void same_results(const Case *c) {
+  same(c, "cpu/final.npz", "cuda/final.npz");
+  same(c, "cpu/metrics.csv", "cuda/metrics.csv");
+}
+
+static void both(Case *c) {
+  char cpu[512], cuda[512];
+  CHECK(0, "", "-q", "--device=cpu", "--out", at(c, "cpu", cpu));
+  CHECK(0, "", "-q", "--device=cuda", "--out", at(c, "cuda", cuda));
+  same_results(c);
+}
+
+/* ---- results */
+
+static void test_results(void **state) {
+  (void)state;
+  Case *c = setup();
+  char path[512];
+  size_t n;
+  both(c);
+  char *json = read_bytes(at(c, "cuda/run.json", path), &n);
+  assert_non_null(strstr(json, "\"kind\": \"cuda\""));
+  assert_non_null(strstr(json, "\"name\": \"Emulated device\""));
+  assert_non_null(strstr(json, "\"arch\": \"sm_90\""));
+  assert_non_null(strstr(json, "\"driver\": 13000"));
+  free(json);
+  json = read_bytes(at(c, "cpu/run.json", path), &n);
+  assert_non_null(strstr(json, "\"kind\": \"cpu\""));
+  free(json);
+  CHECK(0, "Emulated device, sm_90, CUDA driver 13.0", "-v"); /* auto */
+  c->environment[0] = "MLO_EMU_LAZY=1"; /* nothing happens before somebody waits */
+  both(c);
+  c->environment[0] = "MLO_EMU_CHECK=1"; /* races, and accesses where nothing is */
+  both(c);
+  teardown(c);
+}
+
+static void test_best_and_load(void **state) {
+  (void)state;
+  Case *c = setup();
+  char cpu[512], cuda[512], file[512];
+  c->program.best = "sum"; /* least at the first report */
+  both(c);
+  at(c, "cuda/final.npz", file);
+  c->program.best = NULL;
+  CHECK(0, "", "-q", "--device=cpu", "--out", at(c, "cpu2", cpu), "--load", file);
+  CHECK(0, "", "-q", "--device=cuda", "--out", at(c, "cuda2", cuda), "--load", file);
+  same(c, "cpu2/final.npz", "cuda2/final.npz");
+  CHECK(0, "over 3 of 3 seeds", "--device=cpu", "--out", at(c, "cpu3", cpu), "--seeds=3");
+  CHECK(0, "over 3 of 3 seeds", "--device=cuda", "--out", at(c, "cuda3", cuda), "--seeds=3");
+  same(c, "cpu3/seed-5/final.npz", "cuda3/seed-5/final.npz");
+  same(c, "cpu3/summary.csv", "cuda3/summary.csv");
+  teardown(c);
+}
+
+/* A checkpoint does not know on which device it was made. */
+static void test_checkpoints(void **state) {
+  (void)state;
+  Case *c = setup();
+  char path[512], out[512];
+  c->program.checkpoint_every = 10;
+  both(c);
+  same(c, "cpu/checkpoints/0000000010.npz", "cuda/checkpoints/0000000010.npz");
+  at(c, "cpu/checkpoints/0000000010.npz", path);
+  CHECK(0, "resumed at step 10", "--device=cuda", "--resume", path, "--out", at(c, "on", out));
+  same(c, "cpu/final.npz", "on/final.npz");
+  same(c, "cpu/metrics.csv", "on/metrics.csv");
+  teardown(c);
+}
+
+/* The top level's condition is looked at after each step. */
+static void test_stop(void **state) {
+  (void)state;
+  Case *c = setup();
+  MloStmt stmt[NSTMT];
+  char out[512];
+  memcpy(stmt, device_stmts, sizeof stmt);
+  stmt[S_TOP].kind = MLO_WHILE;
+  stmt[S_TOP].cond_at = IN_ARENA(on);
+  c->program.stmt = c->code.stmt = stmt;
+  c->program.steps = 100;
+  both(c);
+  CHECK(0, "stopped after step 32 of 100", "--device=cpu", "--out", at(c, "out", out));
+  CHECK(0, "stopped after step 32 of 100", "--device=cuda", "--out", at(c, "out", out));
+  teardown(c);
+}
+
+/* ---- graphs */
+
+/* The counts of a run of so many steps that reports at its first and its last. */
+static EmuCounts counted(Case *c, const char *steps) {
+  char option[40];
+  snprintf(option, sizeof option, "--steps=%s", steps);
+  c->program.report_every = 0;
+  CHECK(0, "", "-q", "--device=cuda", option);
+  return c->counts;
+}
+
+static void test_graphs(void **state) {
+  (void)state;
+  Case *c = setup();
+  EmuCounts few = counted(c, "20"), many = counted(c, "120");
+  assert_int_equal(many.graph_launches - few.graph_launches, 100);
+  assert_int_equal(many.graph_kernels - few.graph_kernels, 100 * (1 + 1 + 3 + ROUNDS + 2 + 1 + 1));
+  assert_int_equal(many.kernels, few.kernels);
+  assert_int_equal(many.synchronizations, few.synchronizations);
+  assert_int_equal(many.copies_in, few.copies_in);
+  assert_int_equal(many.copies_out, few.copies_out);
+  assert_int_equal(many.captures, few.captures);
+  assert_int_equal(many.allocations, 3); /* arena, scratch, cuBLAS's workspace */
+  teardown(c);
+}
+
+/* A step of more nodes than a graph should have: more launches, still without waiting. */
+static void test_large_step(void **state) {
+  (void)state;
+  Case *c = setup();
+  MloStmt stmt[NSTMT];
+  memcpy(stmt, device_stmts, sizeof stmt);
+  stmt[S_INNER].count = 12345;
+  c->program.stmt = c->code.stmt = stmt;
+  c->program.steps = 4;
+  both(c);
+  EmuCounts few = counted(c, "3"), many = counted(c, "5");
+  assert_int_equal(many.synchronizations, few.synchronizations);
+  assert_int_equal(many.captures, few.captures);
+  assert_int_equal(many.kernels, few.kernels);
+  /* its beginning, 5000 rounds of the inner loop, 5000 more, 2345, its end */
+  assert_int_equal(many.graph_launches - few.graph_launches, 2 * 5);
+  teardown(c);
+}
+
+/* ---- devices and kernels that are not there */
+
+static void test_choice(void **state) {
+  (void)state;
+  Case *c = setup();
+  MloFunc func[NFUNC];
+  char *output;
+  c->environment[0] = "MLO_EMU_DEVICES=0";
+  CHECK(5, "CUDA_ERROR_NO_DEVICE", "--device=cuda");
+  CHECK(0, "running on the CPU", "--device=auto");
+  assert_int_equal(run(c, (const char *const[]){"-q", NULL}, &output), 0);
+  assert_null(strstr(output, "CPU"));
+  free(output);
+  memcpy(func, device_funcs, sizeof func);
+  for (int i = 0; i < NFUNC; i++) func[i].host = NULL;
+  c->program.func = func;
+  CHECK(5, "CUDA_ERROR_NO_DEVICE", "-q");
+  CHECK(5, "has no code for CPUs; build one that has: mloc build p.mlo", "--device=cpu");
+  c->environment[0] = NULL;
+  CHECK(0, "20 of 20 steps", "--device=auto");
+  c->program.cuda = NULL;
+  CHECK(5, "no code for CUDA devices", "--device=cuda");
+  teardown(c);
+}
+
+static void test_memory(void **state) {
+  (void)state;
+  Case *c = setup();
+  c->environment[0] = "MLO_EMU_MEMORY=40000000";
+  CHECK(0, "", "-q", "--device=cuda");
+  c->environment[0] = "MLO_EMU_MEMORY=30000000";
+  CHECK(5, "out of memory on Emulated device: the program needs 33.6 MB, and 30.0 MB of 30.0 MB",
+        "--device=cuda");
+  teardown(c);
+}
+
+/* A file of the cache, in a folder of the test's own. */
+static void cached(const Case *c, char file[512]) {
+  char key[RT_CUBIN_KEY];
+  rt_cubin_key(key, device_source, "sm_90", 13000);
+  snprintf(file, 512, "%.100s/cache/mloc/cubin/%s", c->folder.path, key);
+}
+
+static void test_cache(void **state) {
+  (void)state;
+  Case *c = setup();
+  char variable[512], file[512];
+  size_t n;
+  snprintf(variable, sizeof variable, "XDG_CACHE_HOME=%s/cache", c->folder.path);
+  c->environment[0] = variable;
+  cached(c, file);
+  CHECK(0, "kernels compiled in", "-v", "--device=cuda");
+  CHECK(0, "kernels from the cache", "-v", "--device=cuda");
+  char *image = read_bytes(file, &n);
+  assert_true(image && n > 1000);
+  image[n - 1] ^= 1;
+  write_bytes(file, image, n);
+  CHECK(0, "kernels compiled in", "-v", "--device=cuda"); /* damaged */
+  CHECK(0, "kernels from the cache", "-v", "--device=cuda");
+  write_bytes(file, image, n / 2);
+  CHECK(0, "kernels compiled in", "-v", "--device=cuda"); /* cut off */
+  RtImage other = {(unsigned char *)image, 64, NULL};
+  assert_int_equal(setenv("XDG_CACHE_HOME", variable + strlen("XDG_CACHE_HOME="), 1), 0);
+  rt_cubin_keep(strrchr(file, '/') + 1, &other); /* whole, but not what the driver takes */
+  free(image);
+  CHECK(0, "kernels compiled in", "-v", "--device=cuda");
+  CHECK(0, "kernels from the cache", "-v", "--device=cuda");
+  snprintf(variable, sizeof variable, "%s/cache/mloc", c->folder.path);
+  assert_int_equal(chmod(variable, 0777), 0); /* others may write into it */
+  snprintf(variable, sizeof variable, "XDG_CACHE_HOME=%s/cache", c->folder.path);
+  CHECK(0, "kernels compiled in", "-v", "--device=cuda");
+  c->environment[0] = "XDG_CACHE_HOME=/proc/none";
+  CHECK(0, "kernels compiled in", "-v", "--device=cuda");
+  teardown(c);
+}
+
+/* What the executable carries. */
+static void test_images(void **state) {
+  (void)state;
+  Case *c = setup();
+  RtErr e = {0};
+  RtImage image;
+  RtNvrtc *n = rt_nvrtc_open(&e);
+  assert_non_null(n);
+  assert_true(rt_nvrtc_compile(n, device_source, "p.cu", "sm_90", &image, &e));
+  MloCubin cubin[] = {{"sm_80", (const unsigned char *)"x", 1}, {"sm_90", image.byte, image.n}};
+  c->code.cubin = cubin;
+  c->code.ncubin = 2;
+  c->code.source = NULL;
+  CHECK(0, "20 of 20 steps", "--device=cuda");
+  c->environment[0] = "MLO_EMU_CC=120";
+  CHECK(5, "is sm_120; this executable has kernels for sm_80, sm_90 alone and no source of them",
+        "--device=cuda");
+  c->environment[0] = NULL;
+  c->code.ncubin = 1;
+  CHECK(5, "has kernels for sm_80 alone", "--device=cuda");
+  c->code.source = "#line 7 \"p.mlo\"\nint nothing(void) { return nowhere; }\n";
+  CHECK(5, "p.cu does not compile for sm_90", "--device=cuda");
+  c->code.source =
+      "#define MLO_KERNEL __global__\nMLO_KERNEL void mlo_advance(int *n) { *n += 1; }\n";
+  CHECK(5, "there is no kernel `init`", "--device=cuda");
+  rt_image_free(&image);
+  rt_nvrtc_close(n);
+  teardown(c);
+}
+
+/* A kernel that leaves its memory ends the run; a launch that no device takes does not begin it. */
+static void test_failures(void **state) {
+  (void)state;
+  Case *c = setup();
+  enum { N = sizeof device_launches / sizeof *device_launches };
+  MloLaunch launch[N];
+  char out[512];
+  memcpy(launch, device_launches, sizeof launch);
+  launch[3].kernel = K_BROKEN;
+  launch[3].narg = 1;
+  c->code.launch = launch;
+  c->environment[0] = "MLO_EMU_CHECK=1";
+  CHECK(5, "kernel `broken` of `fit.halve` cannot be launched: CUDA_ERROR_ILLEGAL_ADDRESS",
+        "--device=cuda");
+  c->environment[1] = "MLO_EMU_LAZY=1"; /* known when the first report waits */
+  CHECK(5, "Emulated device failed at step 0: CUDA_ERROR_ILLEGAL_ADDRESS", "--device=cuda", "--out",
+        at(c, "out", out));
+  c->environment[0] = c->environment[1] = NULL;
+  launch[3] = device_launches[3];
+  launch[3].block = 2000;
+  CHECK(5, "kernel `halve`: 1 blocks of 2000 threads cannot be launched", "--device=cuda");
+  launch[3] = device_launches[3];
+  launch[3].grid = 0; /* of an empty array: left out */
+  CHECK(0, "20 of 20 steps", "--device=cuda");
+  teardown(c);
+}
+
+static void test_words(void **state) {
+  (void)state;
+  Case *c = setup();
+  CHECK(0, "--device KIND", "--help");
+  CHECK(0, "compiled kernels\nare kept in $XDG_CACHE_HOME/mloc/cubin", "--help");
+  CHECK(0, "(f64, x86-64, CUDA)", "--help");
+  CHECK(0, "xxHash", "--licenses");
+  teardown(c);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_results),     cmocka_unit_test(test_best_and_load),
+      cmocka_unit_test(test_checkpoints), cmocka_unit_test(test_stop),
+      cmocka_unit_test(test_graphs),      cmocka_unit_test(test_large_step),
+      cmocka_unit_test(test_choice),      cmocka_unit_test(test_memory),
+      cmocka_unit_test(test_cache),       cmocka_unit_test(test_images),
+      cmocka_unit_test(test_failures),    cmocka_unit_test(test_words),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
