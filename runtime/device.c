@@ -52,11 +52,8 @@ bool rt_device_begin(RtDevice *d) {
          d->type->put(d, (int64_t)p->top_steps_offset, sizeof(int32_t));
 }
 
-static bool has_host_code(const MloProgram *p) {
-  for (int i = 0; i < p->nfunc; i++)
-    if (!p->func[i].host) return false;
-  return true;
-}
+/* Rows of functions are of either device; a schedule tells which are there. */
+static bool has_host_code(const MloProgram *p) { return p->nstmt > 0 || !p->cuda; }
 
 bool rt_device_open(RtDevice *d, MloRun *run, RtErr *e) {
   const MloProgram *p = run->program;
