@@ -63,9 +63,41 @@ static void open_turns(Emit *e, ThreadLoop *l) {
   cuda_bind(e, l->group, l->ngroup, l->var);
 }
 
+/* Groups of neighbouring elements: all but the last axes are the same for all of one, and are known
+   outside of the loop over it. */
+static void open_quads(Emit *e, ThreadLoop *l) {
+  const Group *last = &l->group[l->ngroup - 1];
+  int64_t stride = cuda_extent(l->group, l->ngroup) / l->vector;
+  emit_open(e);
+  l->turn = emit_name(e, "q");
+  l->lane = emit_name(e, "u");
+  for (int i = 0; i + 1 < l->ngroup; i++) {
+    const Group *g = &l->group[i];
+    stride /= g->extent;
+    int w = emit_var(e, g->extent, g->reduced ? "r" : "i");
+    text_addf(emit_body(e), "const %s %s = %s / %lld", e->itype, e->var[w].name, l->turn,
+              (long long)stride);
+    if (i > 0) text_addf(emit_body(e), " %% %lld", (long long)g->extent);
+    text_add(emit_body(e), ";\n");
+    cg_bind_group(e, g, w);
+  }
+  const char *rest = emit_name(e, "q");
+  text_addf(emit_body(e), "const %s %s = %s %% %lld;\n", e->itype, rest, l->turn,
+            (long long)stride);
+  emit_open(e);
+  l->var = emit_var(e, last->extent, last->reduced ? "r" : "i");
+  text_addf(emit_body(e), "const %s %s = %s;\n", e->itype, e->var[l->var].name,
+            plus(e, rest, l->vector, l->lane));
+  cg_bind_group(e, last, l->var);
+}
+
 void cuda_open(Emit *e, ThreadLoop *l) {
   if (l->turns > 0) {
     open_turns(e, l);
+    return;
+  }
+  if (l->vector > 1 && l->ngroup > 1) {
+    open_quads(e, l);
     return;
   }
   if (l->vector > 1) {
