@@ -56,7 +56,7 @@ typedef struct Block {
   Device *d;
   Text text;
   int shared, nname;
-  bool scratch;
+  BlockEntry entry;
   Access *access; /* since the last barrier */
   int naccess, access_cap;
 } Block;
@@ -87,6 +87,26 @@ static void order(Block *b, const Access *next, int n) {
       }
 }
 
+/* What a kernel's function is given for its parameters. */
+static void arguments(Block *b, const Emit *e) {
+  for (int i = 0; i < e->nparam; i++) {
+    const Param *p = &e->param[i];
+    const char *type = e->target->element[p->s->type.dtype];
+    int n = 0;
+    if (storage_root(p->s)->kind == ST_DATA) {
+      while (n < b->entry.ndata && b->entry.data[n] != p->s) n++;
+      if (n == b->entry.ndata)
+        VEC_PUSH(e->arena, b->entry.data, b->entry.ndata, b->entry.data_cap, p->s);
+      text_addf(&b->text, ", (const %s *)d%d", type, n);
+    } else {
+      text_addf(&b->text, ", (%s%s *)(arena + %lld)", p->store ? "" : "const ", type,
+                (long long)emit_byte(p->s));
+    }
+    if (p->row)
+      text_addf(&b->text, ", (const int32_t *)(arena + %lld)", (long long)emit_byte(p->row));
+  }
+}
+
 static void kernel(Block *b, const Func *f, const Kernel *k) {
   Launch l = kernel_launch(k);
   Emit e;
@@ -103,10 +123,10 @@ static void kernel(Block *b, const Func *f, const Kernel *k) {
   for (int i = 0; i < n; i++) note(b, next[i].s, next[i].store);
   text_addf(&b->text, "%s(0, 1, %s%s", c->name, e.shared ? "mem" : "0",
             e.scratch ? ", scratch" : "");
-  device_arguments(&e, &b->text);
+  arguments(b, &e);
   text_add(&b->text, ");\n");
   if (e.shared > b->shared) b->shared = e.shared;
-  b->scratch = b->scratch || e.scratch;
+  b->entry.scratch = b->entry.scratch || e.scratch;
 }
 
 static void statements(Block *b, const Stmt *s);
@@ -160,13 +180,18 @@ void block_launch(Device *d, const Item *item, int n, int around) {
     else
       kernel(&b, item[i].func, item[i].kernel);
   }
-  const char *name =
-      arena_printf(a, "block%d_%s", d->nlaunch, text_identifier(a, item[0].func->name));
+  const char *prefix = d->unit.options->library ? d->unit.options->library : "";
+  BlockEntry *e = &b.entry;
+  e->func = item[0].func;
+  e->name = arena_printf(a, "%sblock%d_%s", prefix, d->nlaunch, text_identifier(a, e->func->name));
   Text t = {.arena = a};
-  text_addf(&t, "MLO_KERNEL __launch_bounds__(%d, 1) %s(uint8_t *arena%s%s) {\n", LAUNCH_BLOCK,
-            name, b.scratch ? ", uint8_t *scratch" : "", around ? ", const uint8_t *on" : "");
+  text_addf(&t, "MLO_KERNEL __launch_bounds__(%d, 1) %s(uint8_t *arena", LAUNCH_BLOCK, e->name);
+  for (int i = 0; i < e->ndata; i++) text_addf(&t, ", const uint8_t *d%d", i);
+  text_addf(&t, "%s%s) {\n", e->scratch ? ", uint8_t *scratch" : "",
+            around ? ", const uint8_t *on" : "");
   if (around) text_add(&t, "if (!*on) return;\n");
   if (b.shared) text_addf(&t, "__shared__ double mem[%d];\n", b.shared);
   text_addf(&t, "%s}\n\n", b.text.s);
-  device_block(d, name, t.s, b.scratch, item[0].func, around);
+  e->text = t.s;
+  device_block(d, e, around);
 }

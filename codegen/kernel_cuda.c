@@ -147,15 +147,6 @@ CKernel *device_kernel(Device *d, const Func *f, const Kernel *k, const Launch *
   return c;
 }
 
-void device_arguments(const Emit *e, Text *t) {
-  for (int i = 0; i < e->nparam; i++) {
-    const Param *p = &e->param[i];
-    text_addf(t, ", (%s%s *)(arena + %lld)", p->store ? "" : "const ",
-              e->target->element[p->s->type.dtype], (long long)emit_byte(p->s));
-    if (p->row) text_addf(t, ", (const int32_t *)(arena + %lld)", (long long)emit_byte(p->row));
-  }
-}
-
 /* ---- products by the library */
 
 static int64_t operand_byte(const Func *f, const Node *n, bool *transposed) {
@@ -239,15 +230,15 @@ static int entry_named(Device *d, const char *name) {
   return i;
 }
 
-void device_block(Device *d, const char *name, const char *text, bool scratch, const Func *f,
-                  int loop) {
-  int first = d->narg, number = entry_named(d, name);
-  text_add(&d->entries, text);
+void device_block(Device *d, const BlockEntry *b, int loop) {
+  int first = d->narg, number = entry_named(d, b->name);
+  text_add(&d->entries, b->text);
   arg(d, 0);
-  if (scratch) arg(d, -1);
+  for (int i = 0; i < b->ndata; i++) arg(d, emit_byte(b->data[i]));
+  if (b->scratch) arg(d, -1);
   if (loop) arg(d, -1 - guard_byte(loop));
   launch_row(d, number, 1, LAUNCH_BLOCK, first);
-  launched(d, name, f, NULL, 1);
+  launched(d, b->name, b->func, NULL, 1);
 }
 
 int device_loop(Device *d) {

@@ -36,15 +36,20 @@ int device_schedule(Device *d, int before, const char *name, Text *out);
 
 /* A kernel as a function of the device's text; what its parameters are is left in *e. */
 CKernel *device_kernel(Device *d, const Func *f, const Kernel *k, const Launch *l, Emit *e);
-/* "(const float *)(arena + 64)" for all of them. */
-void device_arguments(const Emit *e, Text *t);
 /* One kernel's launches. loop > 0: within that loop with a condition: they do nothing in rounds
    that do not count. */
 void device_launch(Device *d, const Func *f, const Kernel *k, int loop);
-/* A launch of one block of the kernel of that name and text, whose parameters are arena and, if
-   used, scratch; an own name gives no text. */
-void device_block(Device *d, const char *name, const char *text, bool scratch, const Func *f,
-                  int loop);
+/* A kernel of one block. Its parameters: the arena; each of `data`, which may lie outside of it (a
+   device that has no room for a source reads it from the host's memory); scratch memory, if used; a
+   condition, within a loop that has one. */
+typedef struct BlockEntry {
+  const char *name, *text;
+  const Func *func; /* the first of its parts */
+  const Storage **data;
+  int ndata, data_cap;
+  bool scratch;
+} BlockEntry;
+void device_block(Device *d, const BlockEntry *b, int loop);
 void device_poison(Device *d, const Kernel *k);
 /* A further loop with a condition, numbered from 1; the launch that keeps the condition for a
    round. outer: the loop around it, or 0. */
