@@ -20,6 +20,7 @@ typedef struct Case {
   MloDevice code;
   MloProgram program;
   const char *environment[8]; /* NAME=VALUE of the child alone */
+  char cache[200];            /* XDG_CACHE_HOME=FOLDER, of the case's own */
   EmuCounts counts;           /* of the last run */
 } Case;
 
@@ -28,6 +29,7 @@ static Case *setup(void) {
   char path[512];
   assert_non_null(c);
   c->folder = folder_make();
+  snprintf(c->cache, sizeof c->cache, "XDG_CACHE_HOME=%s/cache", c->folder.path);
   c->code = device_code();
   c->program = device_program(c->folder.path, &c->code);
   write_text(folder_file(&c->folder, "x.csv", path), "x\n1\n2\n3\n7\n");
@@ -133,6 +135,7 @@ static void test_results(void **state) {
   c->environment[0] = "MLO_EMU_LAZY=1"; /* nothing happens before somebody waits */
   both(c);
   c->environment[0] = "MLO_EMU_CHECK=1"; /* races, and accesses where nothing is */
+  c->environment[1] = c->cache;          /* for its images are others */
   both(c);
   teardown(c);
 }
@@ -275,13 +278,27 @@ static void cached(const Case *c, char file[512]) {
   snprintf(file, 512, "%.100s/cache/mloc/cubin/%s", c->folder.path, key);
 }
 
+/* Whole, but not what the driver takes. */
+static void keep_other(const Case *c, const char *key, char *bytes) {
+  char folder[512];
+  const char *now = getenv("XDG_CACHE_HOME");
+  char *before = now ? strdup(now) : NULL;
+  RtImage image = {(unsigned char *)bytes, 64, NULL};
+  assert_int_equal(setenv("XDG_CACHE_HOME", at(c, "cache", folder), 1), 0);
+  rt_cubin_keep(key, &image);
+  if (before)
+    setenv("XDG_CACHE_HOME", before, 1);
+  else
+    unsetenv("XDG_CACHE_HOME");
+  free(before);
+}
+
 static void test_cache(void **state) {
   (void)state;
   Case *c = setup();
-  char variable[512], file[512];
+  char folder[512], file[512];
   size_t n;
-  snprintf(variable, sizeof variable, "XDG_CACHE_HOME=%s/cache", c->folder.path);
-  c->environment[0] = variable;
+  c->environment[0] = c->cache;
   cached(c, file);
   CHECK(0, "kernels compiled in", "-v", "--device=cuda");
   CHECK(0, "kernels from the cache", "-v", "--device=cuda");
@@ -293,15 +310,11 @@ static void test_cache(void **state) {
   CHECK(0, "kernels from the cache", "-v", "--device=cuda");
   write_bytes(file, image, n / 2);
   CHECK(0, "kernels compiled in", "-v", "--device=cuda"); /* cut off */
-  RtImage other = {(unsigned char *)image, 64, NULL};
-  assert_int_equal(setenv("XDG_CACHE_HOME", variable + strlen("XDG_CACHE_HOME="), 1), 0);
-  rt_cubin_keep(strrchr(file, '/') + 1, &other); /* whole, but not what the driver takes */
+  keep_other(c, strrchr(file, '/') + 1, image);
   free(image);
   CHECK(0, "kernels compiled in", "-v", "--device=cuda");
   CHECK(0, "kernels from the cache", "-v", "--device=cuda");
-  snprintf(variable, sizeof variable, "%s/cache/mloc", c->folder.path);
-  assert_int_equal(chmod(variable, 0777), 0); /* others may write into it */
-  snprintf(variable, sizeof variable, "XDG_CACHE_HOME=%s/cache", c->folder.path);
+  assert_int_equal(chmod(at(c, "cache/mloc", folder), 0777), 0); /* others may write into it */
   CHECK(0, "kernels compiled in", "-v", "--device=cuda");
   c->environment[0] = "XDG_CACHE_HOME=/proc/none";
   CHECK(0, "kernels compiled in", "-v", "--device=cuda");
@@ -350,9 +363,10 @@ static void test_failures(void **state) {
   launch[3].narg = 1;
   c->code.launch = launch;
   c->environment[0] = "MLO_EMU_CHECK=1";
+  c->environment[1] = c->cache;
   CHECK(5, "kernel `broken` of `fit.halve` cannot be launched: CUDA_ERROR_ILLEGAL_ADDRESS",
         "--device=cuda");
-  c->environment[1] = "MLO_EMU_LAZY=1"; /* known when the first report waits */
+  c->environment[2] = "MLO_EMU_LAZY=1"; /* known when the first report waits */
   CHECK(5, "Emulated device failed at step 0: CUDA_ERROR_ILLEGAL_ADDRESS", "--device=cuda", "--out",
         at(c, "out", out));
   c->environment[0] = c->environment[1] = NULL;
