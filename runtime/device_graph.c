@@ -17,6 +17,18 @@ CuAddress cuda_address(const Cuda *c, int64_t arg) {
 
 /* ---- launches */
 
+/* A kernel that failed makes all later calls fail with its error, the first one by chance. */
+static bool launched(RtDevice *d, int result, const char *kernel, const char *func) {
+  bool before =
+      result >= CU_FAILED_FIRST && result <= CU_FAILED_LAST && result != CU_OUT_OF_RESOURCES;
+  if (before)
+    return rt_cuda_ok(&d->cuda->api, result, d->err,
+                      "%s failed at step %lld, in kernel `%s` of `%s` or before it", d->name,
+                      (long long)d->run->step, kernel, func);
+  return rt_cuda_ok(&d->cuda->api, result, d->err, "kernel `%s` of `%s` cannot be launched", kernel,
+                    func);
+}
+
 static bool launch_kernel(RtDevice *d, const MloFunc *f, const MloLaunch *l) {
   Cuda *c = d->cuda;
   if (l->grid == 0) return true; /* of an empty array */
@@ -26,8 +38,7 @@ static bool launch_kernel(RtDevice *d, const MloFunc *f, const MloLaunch *l) {
   }
   int result = c->api.launch(c->kernel[l->kernel], (unsigned)l->grid, 1, 1, (unsigned)l->block, 1,
                              1, 0, c->stream, c->parameter, NULL);
-  return rt_cuda_ok(&c->api, result, d->err, "kernel `%s` of `%s` cannot be launched",
-                    c->code->kernel[l->kernel], f->name);
+  return launched(d, result, c->code->kernel[l->kernel], f->name);
 }
 
 /* cuBLAS has columns where we have rows: it computes C' = op(B)' op(A)'. */
@@ -103,7 +114,7 @@ static bool advance_counter(RtDevice *d, int64_t at) {
   CuAddress address = c->arena + (CuAddress)at;
   void *parameter[] = {&address};
   int result = c->api.launch(c->advance, 1, 1, 1, 1, 1, 1, 0, c->stream, parameter, NULL);
-  return rt_cuda_ok(&c->api, result, d->err, "kernel `mlo_advance` cannot be launched");
+  return launched(d, result, "mlo_advance", "the schedule");
 }
 
 /* Statements one by one, or into the graph that is being captured. A WHILE has all of its rounds:

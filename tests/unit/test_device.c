@@ -19,6 +19,7 @@ typedef struct Case {
   Folder folder;
   MloDevice code;
   MloProgram program;
+  const char *interrupt;      /* a file: when it is there, the run gets a signal */
   const char *environment[8]; /* NAME=VALUE of the child alone */
   char cache[200];            /* XDG_CACHE_HOME=FOLDER, of the case's own */
   EmuCounts counts;           /* of the last run */
@@ -74,6 +75,8 @@ static int run(Case *c, const char *const *argument, char **output) {
     if (!freopen(out, "w", stdout) || dup2(fileno(stdout), 2) < 0) _exit(99);
     child(c, argc, argv, counts);
   }
+  for (int i = 0; c->interrupt && i < 2000 && access(c->interrupt, F_OK); i++) usleep(5000);
+  if (c->interrupt) kill(pid, SIGTERM);
   assert_int_equal(waitpid(pid, &status, 0), pid);
   *output = read_bytes(out, &n);
   if (!WIFEXITED(status)) fail_msg("killed by signal %d: %s", WTERMSIG(status), *output);
@@ -170,6 +173,20 @@ static void test_checkpoints(void **state) {
   CHECK(0, "resumed at step 10", "--device=cuda", "--resume", path, "--out", at(c, "on", out));
   same(c, "cpu/final.npz", "on/final.npz");
   same(c, "cpu/metrics.csv", "on/metrics.csv");
+  teardown(c);
+}
+
+/* A signal ends the run soon, whatever the device has still to do; what it has done is kept. */
+static void test_interrupted(void **state) {
+  (void)state;
+  Case *c = setup();
+  char out[512], file[512], command[600];
+  at(c, "out", out);
+  c->interrupt = at(c, "out/run.json", file);
+  CHECK(75, "interrupted at step ", "-q", "--device=cuda", "--steps=1000000000", "--out", out);
+  assert_int_equal(access(at(c, "out/final.npz", file), R_OK), 0);
+  snprintf(command, sizeof command, "test -s '%s'/checkpoints/*.npz", out);
+  assert_int_equal(system(command), 0);
   teardown(c);
 }
 
@@ -364,7 +381,7 @@ static void test_failures(void **state) {
   c->code.launch = launch;
   c->environment[0] = "MLO_EMU_CHECK=1";
   c->environment[1] = c->cache;
-  CHECK(5, "kernel `broken` of `fit.halve` cannot be launched: CUDA_ERROR_ILLEGAL_ADDRESS",
+  CHECK(5, "Emulated device failed at step 0, in kernel `broken` of `fit.halve` or before it",
         "--device=cuda");
   c->environment[2] = "MLO_EMU_LAZY=1"; /* known when the first report waits */
   CHECK(5, "Emulated device failed at step 0: CUDA_ERROR_ILLEGAL_ADDRESS", "--device=cuda", "--out",
@@ -392,11 +409,12 @@ static void test_words(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_results),     cmocka_unit_test(test_best_and_load),
-      cmocka_unit_test(test_checkpoints), cmocka_unit_test(test_stop),
-      cmocka_unit_test(test_graphs),      cmocka_unit_test(test_large_step),
-      cmocka_unit_test(test_choice),      cmocka_unit_test(test_memory),
-      cmocka_unit_test(test_cache),       cmocka_unit_test(test_images),
-      cmocka_unit_test(test_failures),    cmocka_unit_test(test_words),
+      cmocka_unit_test(test_checkpoints), cmocka_unit_test(test_interrupted),
+      cmocka_unit_test(test_stop),        cmocka_unit_test(test_graphs),
+      cmocka_unit_test(test_large_step),  cmocka_unit_test(test_choice),
+      cmocka_unit_test(test_memory),      cmocka_unit_test(test_cache),
+      cmocka_unit_test(test_images),      cmocka_unit_test(test_failures),
+      cmocka_unit_test(test_words),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
