@@ -66,6 +66,8 @@ int cuda_ptx(Arena *a, const char *text, const char *program, const char *arch, 
 int cuda_check_options(Arena *a, const Options *o, const char *arch) {
   const char *list = "";
   bool given = o->arch || o->no_spills || o->bandwidth > 0 || o->flops > 0;
+  if (o->target && strchr(o->target, ','))
+    return usage_error("mloc inspect takes one target at a time: `cpu` or `cuda`");
   if (!arch && given)
     return usage_error("--arch, --no-spills, --bandwidth and --flops go with --target=cuda");
   if (!arch || arch_find(arch)) return 0;

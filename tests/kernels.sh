@@ -2,9 +2,10 @@
 # NVRTC compiles all kernels of the examples, of the language's design and of the benchmarks, for three architectures: none
 # spills registers, and none keeps an array on its stack but for the reduction of large f64 angles. Needs no device; where
 # NVRTC is not installed, only the command line's messages are tested, and the rest is skipped (exit code 77).
-#   MLOC=path/to/mloc tests/kernels.sh path/to/bench_data
+#   MLOC=path/to/mloc tests/kernels.sh path/to/bench_data folder/of/spilling_nvrtc
 set -eu
 bench_data=$(realpath "$1")
+spilling=$(realpath "$2") # has a NVRTC whose kernels spill
 MLOC=$(realpath "$MLOC")
 export MLOC
 cd "$(dirname "$0")"
@@ -27,7 +28,8 @@ on_cuda="inspect $small --target=cuda"
 {
   refuses 2 'knows devices of sm_75 sm_80 sm_86 sm_89 sm_90 sm_100 sm_120' $on_cuda --arch=sm_20
   refuses 2 'are positive' $on_cuda --bandwidth=-3
-  refuses 2 '--target is `cpu` or `cuda`, not `gpu`' inspect $small --target=gpu
+  refuses 2 '--target is `cpu`, `cuda` or `cpu,cuda`, not `gpu`' inspect $small --target=gpu
+  refuses 2 'one target at a time' inspect $small --target=cpu,cuda
   refuses 2 'go with --target=cuda' inspect $small --no-spills
   refuses 2 'go with --target=cuda' inspect $small --target=cpu --arch=sm_90
   refuses 2 'like sm_90, not `turing`' emit $small --stage=ptx --arch=turing
@@ -38,6 +40,21 @@ on_cuda="inspect $small --target=cuda"
     "$MLOC" emit $small --stage=cuda >"$work/trilevel.cu" # needs no compiler
   )
 }
+
+# That kernels spill is shown, and an error where it is asked for.
+(
+  export MLO_CUDA_PATH="$spilling"
+  "$MLOC" inspect $small --target=cuda >"$work/report"
+  grep -q '^2 kernels of 384 bytes of code; these spill' "$work/report"
+  grep -q '^  loose, spills 9 bytes out and 14 bytes in, stack frame of 40 bytes (large f64 angles)$' "$work/report"
+  got=0
+  "$MLOC" inspect $small --target=cuda --no-spills >"$work/report.again" 2>"$work/err" || got=$?
+  [ "$got" = 1 ]
+  grep -q '^mloc: of the kernels for sm_90, 1 spills or keeps arrays on the stack$' "$work/err"
+  cmp "$work/report" "$work/report.again"
+  refuses 5 'the image for sm_80 cannot be read: it is no cubin' inspect $small --target=cuda --arch=sm_80
+  refuses 5 'gives no image for compute_90' emit $small --stage=ptx
+)
 
 if ! "$MLOC" emit $small --stage=ptx >"$work/trilevel.ptx" 2>"$work/err"; then
   grep -q '^mloc: cannot .* NVRTC' "$work/err" || { cat "$work/err" >&2; exit 1; }

@@ -5,92 +5,20 @@
 #include "codegen/cubin.h"
 #include "codegen/spans.h"
 #include "runtime/nvrtc.h"
+#include "support/made_cubin.h"
 
 #include <elf.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
-/* ---- a cubin by hand: two kernels, `tight` and `loose` */
-
-/* Each section has PLACE bytes, the first place holds the header and the table of sections. */
-enum { NSECTION = 7, NSYMBOL = 5, PLACE = 512 };
-
-typedef struct Made {
-  unsigned char byte[NSECTION * PLACE];
-} Made;
-
-static const char section_names[] =
-    "\0.names\0.strtab\0.symtab\0.nv.info\0.text.loose\0.nv.shared.loose";
-static const char symbol_names[] =
-    "\0tight\0loose\0.nv.reservedSmem.offset0\0$loose$__internal_trig_reduction_slowpathd";
-
-/* Where a name stands in a table of names. */
-static uint32_t place_of(const char *table, size_t n, const char *name) {
-  for (size_t i = 1; i < n; i += strlen(table + i) + 1)
-    if (!strcmp(table + i, name)) return (uint32_t)i;
-  fail_msg("no name %s", name);
-  return 0;
-}
-
-static void put_section(Made *m, int i, const char *name, uint32_t type, const void *bytes,
-                        size_t n) {
-  Elf64_Shdr s = {.sh_name = place_of(section_names, sizeof section_names, name),
-                  .sh_type = type,
-                  .sh_offset = (uint64_t)i * PLACE,
-                  .sh_size = n,
-                  .sh_link = 2};
-  memcpy(m->byte + 64 + (size_t)i * sizeof s, &s, sizeof s);
-  if (bytes) memcpy(m->byte + s.sh_offset, bytes, n);
-}
-
-static void put_symbol(Elf64_Sym *s, const char *name, unsigned char other) {
-  *s = (Elf64_Sym){.st_name = place_of(symbol_names, sizeof symbol_names, name),
-                   .st_info = STT_FUNC,
-                   .st_other = other};
-}
-
-static Made make(void) {
-  Made m = {{0}};
-  Elf64_Ehdr h = {.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS64},
-                  .e_machine = 190,
-                  .e_shoff = 64,
-                  .e_shentsize = sizeof(Elf64_Shdr),
-                  .e_shnum = NSECTION,
-                  .e_shstrndx = 1};
-  Elf64_Sym symbol[NSYMBOL] = {{0}};
-  put_symbol(&symbol[1], "tight", 0x10);
-  put_symbol(&symbol[2], "loose", 0x10);
-  put_symbol(&symbol[3], ".nv.reservedSmem.offset0", 0);
-  put_symbol(&symbol[4], "$loose$__internal_trig_reduction_slowpathd", 0);
-  /* sized records of (symbol, value), and one that is a value itself */
-  uint32_t info[] = {0x082f04, 1, 12, 0x082f04, 2, 34, 0x010203, 0x081104, 2, 40, 0x081204, 2, 40};
-  memcpy(m.byte, &h, sizeof h);
-  put_section(&m, 1, ".names", SHT_STRTAB, section_names, sizeof section_names);
-  put_section(&m, 2, ".strtab", SHT_STRTAB, symbol_names, sizeof symbol_names);
-  put_section(&m, 3, ".symtab", SHT_SYMTAB, symbol, sizeof symbol);
-  put_section(&m, 4, ".nv.info", SHT_PROGBITS, info, sizeof info);
-  put_section(&m, 5, ".text.loose", SHT_PROGBITS, NULL, 384);
-  put_section(&m, 6, ".nv.shared.loose", SHT_NOBITS, NULL, 1024 + 256);
-  return m;
-}
-
-static const char log_text[] =
-    "\nptxas info    : Compiling entry function 'loose' for 'sm_90'\n"
-    "ptxas info    : Function properties for loose\n"
-    "ptxas         .     40 bytes stack frame, 8 bytes spill stores, 12 bytes spill loads\n"
-    "ptxas info    : Function properties for __internal_trig_reduction_slowpathd\n"
-    "    0 bytes stack frame, 1 bytes spill stores, 2 bytes spill loads\n"
-    "ptxas info    : Compiling entry function 'tight' for 'sm_90'\n"
-    "    0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads";
-
 static void by_hand(void **state) {
   (void)state;
   Arena *a = arena_new();
-  Made m = make();
+  MadeCubin m = made_cubin();
   CubinKernel *k;
   int n;
   const char *error;
-  assert_true(cubin_read(a, m.byte, sizeof m.byte, log_text, &k, &n, &error));
+  assert_true(cubin_read(a, m.byte, sizeof m.byte, made_cubin_log, &k, &n, &error));
   assert_int_equal(n, 2);
   assert_string_equal(k[0].name, "tight");
   assert_int_equal(k[0].registers, 12);
@@ -126,7 +54,7 @@ static bool read_exact(const unsigned char *image, size_t n) {
   const char *error = NULL;
   assert_non_null(own);
   memcpy(own, image, n);
-  bool ok = cubin_read(a, own, n, log_text, &k, &nk, &error);
+  bool ok = cubin_read(a, own, n, made_cubin_log, &k, &nk, &error);
   assert_true(ok || (error && *error && !k && !nk));
   free(own);
   arena_free(a);
@@ -135,7 +63,7 @@ static bool read_exact(const unsigned char *image, size_t n) {
 
 static void damaged(void **state) {
   (void)state;
-  Made m = make();
+  MadeCubin m = made_cubin();
   uint32_t random = 1;
   assert_false(read_exact((const unsigned char *)"no cubin at all", 15));
   for (size_t n = 0; n < sizeof m.byte; n += n < 700 ? 1 : 13) read_exact(m.byte, n);
@@ -143,7 +71,7 @@ static void damaged(void **state) {
   m.byte[EI_CLASS] = ELFCLASS32;
   assert_false(read_exact(m.byte, sizeof m.byte));
   for (int round = 0; round < 20000; round++) {
-    m = make();
+    m = made_cubin();
     for (int i = 0; i < 3; i++) {
       random = random * 1664525u + 1013904223u;
       uint32_t at = (random >> 8) % sizeof m.byte;
