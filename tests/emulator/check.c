@@ -144,15 +144,17 @@ static const Region *allowed(const Access *a) {
   return g;
 }
 
-static void check(const Access *a) {
+/* Returns the region, or NULL for constants. */
+static const Region *check(const Access *a) {
   Run *r = &emu.run;
   const Region *g = allowed(a);
-  if (!g && !a->write && module_constant(a->at, a->n)) return;
+  if (!g && !a->write && module_constant(a->at, a->n)) return NULL;
   if (!g) outside(a);
-  if (!g->cell) return;
+  if (!g->cell) return g;
   uint32_t me = order_context(emu.checker, r, r->current, a->atomic);
   size_t from = (size_t)(a->at - g->base);
   for (size_t i = from; i < from + a->n; i++) (a->write ? store : load)(emu.checker, a, g, i, me);
+  return g;
 }
 
 void check_access(const void *at, unsigned long n, int write, const void *pc) {
@@ -170,6 +172,6 @@ void check_atomic(const void *at, unsigned long n, const EmuSite *site) {
   if (!emu.option.check) return;
   if ((uintptr_t)at % n != 0)
     run_fail(CUDA_ERROR_MISALIGNED_ADDRESS, site, "misaligned atomic operation at %p", at);
-  check(&(Access){.at = at, .n = n, .write = true, .atomic = true, .site = site});
-  order_atomic(emu.checker, &emu.run, emu.run.current, at);
+  const Access a = {.at = at, .n = n, .write = true, .atomic = true, .site = site};
+  if (check(&a)->kind != REGION_SHARED) order_atomic(emu.checker, &emu.run, emu.run.current, at);
 }

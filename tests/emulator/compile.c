@@ -20,9 +20,9 @@ enum { COMMAND = 8192, PATH = 1024, SHARED_LIMIT = 48 << 10 };
 static const char FLAGS[] =
     "-std=gnu11 -O1 -g1 -fPIC -march=native -fno-math-errno -fno-trapping-math "
     "-fno-strict-aliasing "
-    "-fno-tree-loop-distribute-patterns -Wno-attributes -Wno-unknown-pragmas "
+    "-Wno-attributes -Wno-unknown-pragmas "
     "-Werror=implicit-function-declaration -Werror=implicit-int -Werror=int-conversion "
-    "-Werror=incompatible-pointer-types -Werror=return-type";
+    "-Werror=incompatible-pointer-types -Werror=return-type -Werror=c++-compat";
 static const char CHECKS[] = "-fsanitize=thread,alignment,bounds";
 
 typedef struct Job {

@@ -143,6 +143,7 @@ void memory_clear(void);                    /* all buffers, as with their contex
 /* fiber.c: all blocks, in the order of the options. */
 CUresult run_launch(const EmuImage *image, const EmuKernel *kernel, unsigned grid, unsigned block,
                     void **parameter);
+unsigned long run_draw(void); /* the next random number */
 /* The running thread waits in this state until the scheduler makes it ready. */
 void thread_wait(ThreadState state, const EmuSite *site);
 /* Ends the launch with an error; does not return if a thread runs. The message is printed with

@@ -31,7 +31,8 @@ __asm__(".pushsection .text\n"
         ".size fiber_switch, . - fiber_switch\n"
         ".popsection\n");
 
-static unsigned long draw(Run *r) { /* xorshift */
+unsigned long run_draw(void) { /* xorshift */
+  Run *r = &emu.run;
   r->random ^= r->random << 13;
   r->random ^= r->random >> 7;
   return r->random ^= r->random << 17;
@@ -134,7 +135,7 @@ static void order_threads(Run *r, bool first) {
       r->order[i] = emu.option.order == ORDER_REVERSE ? n - 1 - i : i;
   if (emu.option.order != ORDER_RANDOM) return;
   for (unsigned i = n - 1; i > 0; i--) {
-    unsigned k = (unsigned)(draw(r) % (i + 1)), swapped = r->order[i];
+    unsigned k = (unsigned)(run_draw() % (i + 1)), swapped = r->order[i];
     r->order[i] = r->order[k];
     r->order[k] = swapped;
   }
@@ -183,7 +184,6 @@ static bool start_stacks(Run *r) {
   for (unsigned i = 0; i < EMU_BLOCK; i++)
     r->thread[i] = (Thread){.index = i, .warp = i / EMU_WARP, .lane = i % EMU_WARP};
   r->stacks = p;
-  r->random = emu.option.seed * 0x9e3779b97f4a7c15u | 1;
   return true;
 }
 
@@ -193,7 +193,7 @@ static unsigned *order_blocks(Run *r) {
   for (unsigned i = 0; order && i < n; i++)
     order[i] = emu.option.order == ORDER_REVERSE ? n - 1 - i : i;
   for (unsigned i = n - 1; order && emu.option.order == ORDER_RANDOM && i > 0; i--) {
-    unsigned k = (unsigned)(draw(r) % (i + 1)), swapped = order[i];
+    unsigned k = (unsigned)(run_draw() % (i + 1)), swapped = order[i];
     order[i] = order[k];
     order[k] = swapped;
   }

@@ -64,7 +64,7 @@ static int choose(CUgraph g, const bool *done) {
     if (!ready) continue;
     candidates++;
     if (chosen < 0 || emu.option.order == ORDER_REVERSE ||
-        (emu.option.order == ORDER_RANDOM && rand() % candidates == 0))
+        (emu.option.order == ORDER_RANDOM && run_draw() % (unsigned)candidates == 0))
       chosen = i;
     if (emu.option.order == ORDER_FORWARD) break;
   }

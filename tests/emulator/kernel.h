@@ -28,8 +28,7 @@ typedef __SIZE_TYPE__ size_t;
 #define bool _Bool
 #define true 1
 #define false 0
-#define INFINITY __builtin_inff()
-#define NAN __builtin_nanf("")
+#define NULL ((void *)0)
 
 typedef struct __align__(8) float2 { float x, y; } float2;
 typedef struct __align__(16) float4 { float x, y, z, w; } float4;

@@ -153,11 +153,11 @@ static void test_broken_tickets(void **state) {
       {"#define FENCE ((void)0)\n", "race: load of 4 bytes", "sum.mlo:23", false},
       {"#define ACQUIRE ((void)0)\n", "race: load of 4 bytes", "sum.mlo:23", false},
       {"#define BARRIER ((void)0)\n", "race: ", "sum.mlo:", false},
-      {"#define TICKET(p) (*(p))++\n", "race: load of 4 bytes", "sum.mlo:18", false},
+      {"#define TICKET(p) (*(p))++\n", "race: ", "sum.mlo:18", false},
       {"#define FENCE ((void)0)\n", "race: load of 4 bytes", "columns.mlo:15", true},
       {"#define ACQUIRE ((void)0)\n", "race: load of 4 bytes", "columns.mlo:15", true},
       {"#define BARRIER ((void)0)\n", "race: load of 4 bytes", "columns.mlo:15", true},
-      {"#define TICKET(p) (*(p))++\n", "race: load of 4 bytes", "columns.mlo:10", true},
+      {"#define TICKET(p) (*(p))++\n", "race: ", "columns.mlo:10", true},
   };
   for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
     Launch l = broken[i].columns ? COLUMNS_LAUNCH : SUM_LAUNCH;
