@@ -70,16 +70,16 @@ void emu_leave(Guard *guard) {
 
 /* For calls that need no context: only whether the driver is started. */
 #define BEGIN_FREE()                                                                               \
-  Guard guard __attribute__((cleanup(emu_leave))) = emu_enter();                                   \
+  HOLD();                                                                                          \
   if (guard.error == CUDA_ERROR_NOT_INITIALIZED) return guard.error
 
 API void emu_counts(EmuCounts *out) {
-  Guard guard __attribute__((cleanup(emu_leave))) = emu_enter();
+  HOLD();
   *out = emu.counts;
 }
 
 API CUresult cuInit(unsigned flags) {
-  Guard guard __attribute__((cleanup(emu_leave))) = emu_enter();
+  HOLD();
   if (flags != 0) return CUDA_ERROR_INVALID_VALUE;
   if (emu.option.devices <= 0) return CUDA_ERROR_NO_DEVICE;
   emu.started = true;

@@ -13,7 +13,8 @@
 #define EMU_CUDA_CALLS(X)                                                                          \
   X(cuInit)                                                                                        \
   X(cuDeviceGet)                                                                                   \
-  X(cuDeviceGetCount) X(cuDeviceGetName) X(cuDeviceGetAttribute) X(cuDevicePrimaryCtxRetain)       \
+  X(cuDeviceGetCount)                                                                              \
+  X(cuDeviceGetName) X(cuDeviceGetAttribute) X(cuDevicePrimaryCtxRetain)                           \
       X(cuDevicePrimaryCtxRelease_v2) X(cuCtxSetCurrent) X(cuCtxSynchronize) X(cuGetErrorName)     \
           X(cuGetErrorString) X(cuGetProcAddress_v2) X(cuMemAlloc_v2) X(cuMemFree_v2)              \
               X(cuMemGetInfo_v2) X(cuMemHostAlloc) X(cuMemFreeHost) X(cuMemHostRegister_v2)        \
@@ -39,16 +40,17 @@
 #define EMU_NVRTC_CALLS(X)                                                                         \
   X(nvrtcVersion)                                                                                  \
   X(nvrtcGetNumSupportedArchs)                                                                     \
-  X(nvrtcGetSupportedArchs) X(nvrtcCreateProgram) X(nvrtcDestroyProgram) X(nvrtcCompileProgram)    \
-      X(nvrtcGetPTXSize) X(nvrtcGetPTX) X(nvrtcGetCUBINSize) X(nvrtcGetCUBIN)                      \
-          X(nvrtcGetProgramLogSize) X(nvrtcGetProgramLog) X(nvrtcGetErrorString)
+  X(nvrtcGetSupportedArchs)                                                                        \
+  X(nvrtcCreateProgram) X(nvrtcDestroyProgram) X(nvrtcCompileProgram) X(nvrtcGetPTXSize)           \
+      X(nvrtcGetPTX) X(nvrtcGetCUBINSize) X(nvrtcGetCUBIN) X(nvrtcGetProgramLogSize)               \
+          X(nvrtcGetProgramLog) X(nvrtcGetErrorString)
 #define EMU_CUBLAS_CALLS(X)                                                                        \
   X(cublasCreate_v2)                                                                               \
   X(cublasDestroy_v2)                                                                              \
-  X(cublasSetStream_v2) X(cublasSetWorkspace_v2) X(cublasSetMathMode) X(cublasGetVersion_v2)       \
-      X(cublasSgemm_v2) X(cublasDgemm_v2) X(cublasSgemmStridedBatched)                             \
-          X(cublasDgemmStridedBatched) X(cublasGemmEx) X(cublasGemmStridedBatchedEx)               \
-              X(cublasGetStatusString)
+  X(cublasSetStream_v2)                                                                            \
+  X(cublasSetWorkspace_v2) X(cublasSetMathMode) X(cublasGetVersion_v2) X(cublasSgemm_v2)           \
+      X(cublasDgemm_v2) X(cublasSgemmStridedBatched) X(cublasDgemmStridedBatched) X(cublasGemmEx)  \
+          X(cublasGemmStridedBatchedEx) X(cublasGetStatusString)
 
 #define EMU_MEMBER(name) __typeof__(&name) name;
 typedef struct Driver {

@@ -128,8 +128,9 @@ typedef struct Guard {
 } Guard;
 Guard emu_enter(void);
 void emu_leave(Guard *guard);
+#define HOLD() Guard guard __attribute__((cleanup(emu_leave), unused)) = emu_enter()
 #define BEGIN()                                                                                    \
-  Guard guard __attribute__((cleanup(emu_leave))) = emu_enter();                                   \
+  HOLD();                                                                                          \
   if (guard.error) return guard.error
 
 /* memory.c. The region that holds all n bytes, or NULL. Adding returns its place; removing frees

@@ -30,15 +30,42 @@ typedef __SIZE_TYPE__ size_t;
 #define false 0
 #define NULL ((void *)0)
 
-typedef struct __align__(8) float2 { float x, y; } float2;
-typedef struct __align__(16) float4 { float x, y, z, w; } float4;
-typedef struct __align__(16) double2 { double x, y; } double2;
-typedef struct __align__(8) int2 { int x, y; } int2;
-typedef struct __align__(16) int4 { int x, y, z, w; } int4;
-typedef struct __align__(16) uint4 { unsigned x, y, z, w; } uint4;
-static inline float2 make_float2(float x, float y) { float2 r = {x, y}; return r; }
-static inline double2 make_double2(double x, double y) { double2 r = {x, y}; return r; }
-static inline int2 make_int2(int x, int y) { int2 r = {x, y}; return r; }
+typedef struct __align__(8) float2 {
+  float x, y;
+}
+float2;
+typedef struct __align__(16) float4 {
+  float x, y, z, w;
+}
+float4;
+typedef struct __align__(16) double2 {
+  double x, y;
+}
+double2;
+typedef struct __align__(8) int2 {
+  int x, y;
+}
+int2;
+typedef struct __align__(16) int4 {
+  int x, y, z, w;
+}
+int4;
+typedef struct __align__(16) uint4 {
+  unsigned x, y, z, w;
+}
+uint4;
+static inline float2 make_float2(float x, float y) {
+  float2 r = {x, y};
+  return r;
+}
+static inline double2 make_double2(double x, double y) {
+  double2 r = {x, y};
+  return r;
+}
+static inline int2 make_int2(int x, int y) {
+  int2 r = {x, y};
+  return r;
+}
 static inline float4 make_float4(float x, float y, float z, float w) {
   float4 r = {x, y, z, w};
   return r;
@@ -49,11 +76,14 @@ static inline int4 make_int4(int x, int y, int z, int w) {
 }
 
 /* Bits. */
-#define EMU_CAST(name, To, From)                                                                  \
-  static inline To name(From value) {                                                             \
-    union { From from; To to; } u;                                                                \
-    u.from = value;                                                                               \
-    return u.to;                                                                                  \
+#define EMU_CAST(name, To, From)                                                                   \
+  static inline To name(From value) {                                                              \
+    union {                                                                                        \
+      From from;                                                                                   \
+      To to;                                                                                       \
+    } u;                                                                                           \
+    u.from = value;                                                                                \
+    return u.to;                                                                                   \
   }
 EMU_CAST(__float_as_int, int, float)
 EMU_CAST(__int_as_float, float, int)
@@ -77,26 +107,34 @@ static inline int __clz(int x) { return x ? __builtin_clz((unsigned)x) : 32; }
 static inline int __ffs(int x) { return __builtin_ffs(x); }
 
 /* Threads of a block and of a warp. */
-#define EMU_SITE                                                                                  \
-  ({                                                                                              \
-    static const EmuSite emu_site_ = {__FILE__, __LINE__};                                        \
-    &emu_site_;                                                                                   \
+#define EMU_SITE                                                                                   \
+  ({                                                                                               \
+    static const EmuSite emu_site_ = {__FILE__, __LINE__};                                         \
+    &emu_site_;                                                                                    \
   })
 static inline unsigned long long emu_warp(EmuWarpOp op, unsigned mask, unsigned long long value,
                                           unsigned source, const EmuSite *site) {
   EmuWarpCall call = {op, mask, value, source};
   return emu_core->warp(call, site);
 }
-static inline unsigned emu_down(unsigned d) { return emu_core->lane + d < 32 ? emu_core->lane + d : emu_core->lane; }
-static inline unsigned emu_up(unsigned d) { return emu_core->lane >= d ? emu_core->lane - d : emu_core->lane; }
-#define EMU_BITS(v)                                                                               \
-  _Generic((v), float: emu_u64_of_f32, double: emu_u64_of_f64, default: emu_u64_of_i64)(v)
-#define EMU_UNBITS(v)                                                                             \
-  _Generic((v), float: emu_f32_of_u64, double: emu_f64_of_u64, int: emu_i32_of_u64,               \
-      unsigned: emu_u32_of_u64, default: emu_i64_of_u64)
-#define EMU_SHFL(mask, v, lane)                                                                   \
+static inline unsigned emu_down(unsigned d) {
+  return emu_core->lane + d < 32 ? emu_core->lane + d : emu_core->lane;
+}
+static inline unsigned emu_up(unsigned d) {
+  return emu_core->lane >= d ? emu_core->lane - d : emu_core->lane;
+}
+#define EMU_BITS(v)                                                                                \
+  _Generic((v), float : emu_u64_of_f32, double : emu_u64_of_f64, default : emu_u64_of_i64)(v)
+#define EMU_UNBITS(v)                                                                              \
+  _Generic((v), float                                                                              \
+           : emu_f32_of_u64, double                                                                \
+           : emu_f64_of_u64, int                                                                   \
+           : emu_i32_of_u64, unsigned                                                              \
+           : emu_u32_of_u64, default                                                               \
+           : emu_i64_of_u64)
+#define EMU_SHFL(mask, v, lane)                                                                    \
   EMU_UNBITS(v)(emu_warp(EMU_SHUFFLE, mask, EMU_BITS(v), lane, EMU_SITE))
-#define __shfl_sync(mask, v, l) EMU_SHFL(mask, v, (unsigned)(l) & 31)
+#define __shfl_sync(mask, v, l) EMU_SHFL(mask, v, (unsigned)(l)&31)
 #define __shfl_xor_sync(mask, v, d) EMU_SHFL(mask, v, emu_core->lane ^ (unsigned)(d))
 #define __shfl_down_sync(mask, v, d) EMU_SHFL(mask, v, emu_down(d))
 #define __shfl_up_sync(mask, v, d) EMU_SHFL(mask, v, emu_up(d))
@@ -104,7 +142,7 @@ static inline unsigned emu_up(unsigned d) { return emu_core->lane >= d ? emu_cor
 #define __any_sync(mask, c) ((int)emu_warp(EMU_ANY, mask, (c) != 0, 0, EMU_SITE))
 #define __all_sync(mask, c) ((int)emu_warp(EMU_ALL, mask, (c) != 0, 0, EMU_SITE))
 #define EMU_MASK(unused, mask, ...) mask
-#define __syncwarp(...)                                                                           \
+#define __syncwarp(...)                                                                            \
   ((void)emu_warp(EMU_SYNCWARP, EMU_MASK(0, ##__VA_ARGS__, 0xffffffffu), 0, 0, EMU_SITE))
 #define __syncthreads() emu_core->barrier(EMU_SITE)
 #define __threadfence() emu_core->fence()
@@ -114,23 +152,42 @@ static inline unsigned emu_up(unsigned d) { return emu_core->lane >= d ? emu_cor
 #define __builtin_assume(c) ((void)0)
 
 /* Mathematics: C's, and the fast variants, which are exact here. */
-#define EMU_MATH1(name) double name(double); float name##f(float);
-#define EMU_MATH2(name) double name(double, double); float name##f(float, float);
-EMU_MATH1(sqrt) EMU_MATH1(cbrt) EMU_MATH1(exp) EMU_MATH1(exp2) EMU_MATH1(expm1) EMU_MATH1(exp10)
-EMU_MATH1(log) EMU_MATH1(log2) EMU_MATH1(log10) EMU_MATH1(log1p) EMU_MATH1(logb)
-EMU_MATH1(sin) EMU_MATH1(cos) EMU_MATH1(tan) EMU_MATH1(asin) EMU_MATH1(acos) EMU_MATH1(atan)
-EMU_MATH1(sinh) EMU_MATH1(cosh) EMU_MATH1(tanh) EMU_MATH1(asinh) EMU_MATH1(acosh)
-EMU_MATH1(atanh) EMU_MATH1(erf) EMU_MATH1(erfc) EMU_MATH1(tgamma) EMU_MATH1(lgamma)
-EMU_MATH1(floor) EMU_MATH1(ceil) EMU_MATH1(trunc) EMU_MATH1(rint) EMU_MATH1(round)
-EMU_MATH1(nearbyint) EMU_MATH1(fabs)
-EMU_MATH2(pow) EMU_MATH2(fmod) EMU_MATH2(remainder) EMU_MATH2(atan2) EMU_MATH2(hypot)
-EMU_MATH2(fmin) EMU_MATH2(fmax) EMU_MATH2(fdim) EMU_MATH2(copysign) EMU_MATH2(nextafter)
-double fma(double, double, double); float fmaf(float, float, float);
-double ldexp(double, int); float ldexpf(float, int); double frexp(double, int *);
-float frexpf(float, int *); double scalbn(double, int); float scalbnf(float, int);
-int ilogb(double); int ilogbf(float); double modf(double, double *); float modff(float, float *);
-long lrint(double); long lrintf(float); long lround(double); long lroundf(float);
-long long llrint(double); long long llrintf(float); int abs(int); long labs(long);
+#define EMU_MATH1(name)                                                                            \
+  double name(double);                                                                             \
+  float name##f(float);
+#define EMU_MATH2(name)                                                                            \
+  double name(double, double);                                                                     \
+  float name##f(float, float);
+EMU_MATH1(sqrt)
+EMU_MATH1(cbrt) EMU_MATH1(exp) EMU_MATH1(exp2) EMU_MATH1(expm1) EMU_MATH1(exp10) EMU_MATH1(log)
+    EMU_MATH1(log2) EMU_MATH1(log10) EMU_MATH1(log1p) EMU_MATH1(logb) EMU_MATH1(sin) EMU_MATH1(cos)
+        EMU_MATH1(tan) EMU_MATH1(asin) EMU_MATH1(acos) EMU_MATH1(atan) EMU_MATH1(sinh)
+            EMU_MATH1(cosh) EMU_MATH1(tanh) EMU_MATH1(asinh) EMU_MATH1(acosh) EMU_MATH1(atanh)
+                EMU_MATH1(erf) EMU_MATH1(erfc) EMU_MATH1(tgamma) EMU_MATH1(lgamma) EMU_MATH1(floor)
+                    EMU_MATH1(ceil) EMU_MATH1(trunc) EMU_MATH1(rint) EMU_MATH1(round)
+                        EMU_MATH1(nearbyint) EMU_MATH1(fabs) EMU_MATH2(pow) EMU_MATH2(fmod)
+                            EMU_MATH2(remainder) EMU_MATH2(atan2) EMU_MATH2(hypot) EMU_MATH2(fmin)
+                                EMU_MATH2(fmax) EMU_MATH2(fdim) EMU_MATH2(copysign)
+                                    EMU_MATH2(nextafter) double fma(double, double, double);
+float fmaf(float, float, float);
+double ldexp(double, int);
+float ldexpf(float, int);
+double frexp(double, int *);
+float frexpf(float, int *);
+double scalbn(double, int);
+float scalbnf(float, int);
+int ilogb(double);
+int ilogbf(float);
+double modf(double, double *);
+float modff(float, float *);
+long lrint(double);
+long lrintf(float);
+long lround(double);
+long lroundf(float);
+long long llrint(double);
+long long llrintf(float);
+int abs(int);
+long labs(long);
 void *memcpy(void *, const void *, size_t);
 void *memset(void *, int, size_t);
 #define isnan(x) __builtin_isnan(x)
@@ -150,9 +207,21 @@ static inline float __fsqrt_rn(float x) { return sqrtf(x); }
 static inline float __fmaf_rn(float a, float b, float c) { return fmaf(a, b, c); }
 static inline double __fma_rn(double a, double b, double c) { return fma(a, b, c); }
 /* Never contracted into a fused operation, as on a device. */
-static inline float __fadd_rn(float a, float b) { volatile float r = a + b; return r; }
-static inline float __fmul_rn(float a, float b) { volatile float r = a * b; return r; }
-static inline double __dadd_rn(double a, double b) { volatile double r = a + b; return r; }
-static inline double __dmul_rn(double a, double b) { volatile double r = a * b; return r; }
+static inline float __fadd_rn(float a, float b) {
+  volatile float r = a + b;
+  return r;
+}
+static inline float __fmul_rn(float a, float b) {
+  volatile float r = a * b;
+  return r;
+}
+static inline double __dadd_rn(double a, double b) {
+  volatile double r = a + b;
+  return r;
+}
+static inline double __dmul_rn(double a, double b) {
+  volatile double r = a * b;
+  return r;
+}
 static inline int __float2int_rn(float x) { return (int)rintf(x); }
 static inline int __float2int_rd(float x) { return (int)floorf(x); }

@@ -102,35 +102,36 @@ static const char COLUMNS[] = PRELUDE
     "}\n";
 
 /* Scales x in place by a scalar that all blocks read and the last one changes. */
-static const char IN_PLACE[] = PRELUDE
-    "MLO_KERNEL void in_place(float *x, float *scale, unsigned *ticket) {\n"
-    "  __shared__ unsigned last;\n"
-    "  int i = (int)(blockIdx.x * blockDim.x + threadIdx.x);\n"
-    "  x[i] *= scale[0];\n"
-    "  __threadfence();\n"
-    "  __syncthreads();\n"
-    "  if (threadIdx.x == 0) last = TICKET(ticket);\n"
-    "  __syncthreads();\n"
-    "  if (last != gridDim.x - 1) return;\n"
-    "  __threadfence();\n"
-    "  if (threadIdx.x == 0) scale[0] = scale[0] + 1, ticket[0] = 0;\n"
-    "}\n";
+static const char IN_PLACE[] =
+    PRELUDE "MLO_KERNEL void in_place(float *x, float *scale, unsigned *ticket) {\n"
+            "  __shared__ unsigned last;\n"
+            "  int i = (int)(blockIdx.x * blockDim.x + threadIdx.x);\n"
+            "  x[i] *= scale[0];\n"
+            "  __threadfence();\n"
+            "  __syncthreads();\n"
+            "  if (threadIdx.x == 0) last = TICKET(ticket);\n"
+            "  __syncthreads();\n"
+            "  if (last != gridDim.x - 1) return;\n"
+            "  __threadfence();\n"
+            "  if (threadIdx.x == 0) scale[0] = scale[0] + 1, ticket[0] = 0;\n"
+            "}\n";
 
 /* y[i] = x[i ^ 1] through shared memory, within warps; flags in single bytes. */
-static const char EXCHANGE[] = PRELUDE
-    "#line 1 \"exchange.mlo\"\n"
-    "MLO_KERNEL void exchange(const float *x, float *y, bool *flag) {\n"
-    "  __shared__ float s[64];\n"
-    "  int t = (int)threadIdx.x;\n"
-    "  s[t] = x[t];\n"
-    "  WARP;\n"
-    "  y[t] = s[t ^ 1];\n"
-    "  WARP;\n"
-    "  s[t] = 0;\n"
-    "  flag[t] = (__ballot_sync(0xffffffffu, t & 1) >> (t & 31) & 1) != 0;\n"
-    "  flag[64 + t] = __any_sync(0xffffffffu, t == 40) != 0;\n"
-    "  y[t] += (float)__shfl_down_sync(0xffffffffu, t, 1) - (float)__shfl_sync(0xffffffffu, t, 3);\n"
-    "}\n";
+static const char EXCHANGE[] =
+    PRELUDE "#line 1 \"exchange.mlo\"\n"
+            "MLO_KERNEL void exchange(const float *x, float *y, bool *flag) {\n"
+            "  __shared__ float s[64];\n"
+            "  int t = (int)threadIdx.x;\n"
+            "  s[t] = x[t];\n"
+            "  WARP;\n"
+            "  y[t] = s[t ^ 1];\n"
+            "  WARP;\n"
+            "  s[t] = 0;\n"
+            "  flag[t] = (__ballot_sync(0xffffffffu, t & 1) >> (t & 31) & 1) != 0;\n"
+            "  flag[64 + t] = __any_sync(0xffffffffu, t == 40) != 0;\n"
+            "  y[t] += (float)__shfl_down_sync(0xffffffffu, t, 1) - "
+            "(float)__shfl_sync(0xffffffffu, t, 3);\n"
+            "}\n";
 
 /* Each of these is broken, in 64 threads a block. */
 static const char BROKEN[] = PRELUDE
@@ -140,7 +141,8 @@ static const char BROKEN[] = PRELUDE
     "  y[0] = v.x + v.w;\n"
     "}\n"
     "MLO_KERNEL void behind(const float *x, float *y) { y[threadIdx.x] = x[threadIdx.x + 1]; }\n"
-    "MLO_KERNEL void before(const float *x, float *y) { y[(int)threadIdx.x - 1] = x[threadIdx.x]; }\n"
+    "MLO_KERNEL void before(const float *x, float *y) { y[(int)threadIdx.x - 1] = x[threadIdx.x]; "
+    "}\n"
     "MLO_KERNEL void shared_index(const float *x, float *y) {\n"
     "  __shared__ float s[63];\n"
     "  s[threadIdx.x] = x[0];\n"
@@ -157,7 +159,8 @@ static const char BROKEN[] = PRELUDE
     "  s[threadIdx.x & 7] = x[0];\n"
     "  y[threadIdx.x] = s[threadIdx.x & 3];\n"
     "}\n"
-    "MLO_KERNEL void two_stores(const float *x, float *y) { y[threadIdx.x / 2] = x[threadIdx.x]; }\n"
+    "MLO_KERNEL void two_stores(const float *x, float *y) { y[threadIdx.x / 2] = x[threadIdx.x]; "
+    "}\n"
     "MLO_KERNEL void two_blocks(const float *x, float *y) { y[threadIdx.x] = x[threadIdx.x]; }\n"
     "MLO_KERNEL void two_barriers(const float *x, float *y) {\n"
     "  if (threadIdx.x < 40) {\n"
@@ -201,18 +204,45 @@ static const char BROKEN[] = PRELUDE
     "  float z = __shfl_xor_sync(0xffffffffu, x[t], 1);\n"
     "  y[t] = s[t ^ 1] + z;\n"
     "}\n"
+    "MLO_KERNEL void block_copy(const float *x, float *y) {\n"
+    "  memcpy(y + threadIdx.x, x + threadIdx.x, 4 + (threadIdx.x == 63) * 4);\n"
+    "}\n"
     "MLO_KERNEL void misaligned_atomic(const float *x, float *y) {\n"
     "  atomicAdd((unsigned *)((char *)y + 2), 1u);\n"
     "}\n";
 
+/* y = 3 x summed over the block, by a device function with shared memory of its own and a table;
+ * 256 bytes of locals. */
+static const char DEVICE[] =
+    PRELUDE "static __device__ const float table[4] = {1, 1, 0.5f, 0.5f};\n"
+            "static __constant__ int half[1] = {2};\n"
+            "static __device__ float block_sum(float x) {\n"
+            "  __shared__ float s[64];\n"
+            "  float local[64], r = 0;\n"
+            "  s[threadIdx.x] = x;\n"
+            "  __syncthreads();\n"
+            "  memcpy(local, s, sizeof local);\n"
+            "  for (int i = 0; i < 64; i++) r += local[i];\n"
+            "  __syncthreads();\n"
+            "  return r;\n"
+            "}\n"
+            "MLO_KERNEL void device(const float *x, float *y) {\n"
+            "  __shared__ float twice[64];\n"
+            "  int t = (int)threadIdx.x;\n"
+            "  const float4 v = *(const float4 *)(x + (t & ~3));\n"
+            "  float z = t % 4 == 0 ? v.x : t % 4 == 1 ? v.y : t % 4 == 2 ? v.z : v.w;\n"
+            "  twice[t] = z * table[t % 4] + z * (1 - table[t % 4]) + z;\n"
+            "  float s = block_sum(z);\n"
+            "  y[t] = s + block_sum(twice[t] + (float)half[0]) - 128;\n"
+            "}\n";
+
 /* y = NaN where shared memory was never written. */
-static const char UNWRITTEN[] = PRELUDE
-    "MLO_KERNEL void unwritten(const float *x, float *y) {\n"
-    "  __shared__ float s[64];\n"
-    "  int t = (int)threadIdx.x;\n"
-    "  if (t < 63 || blockIdx.x == 0) s[t] = x[t];\n"
-    "  __syncthreads();\n"
-    "  y[blockIdx.x * 64 + t] = s[t];\n"
-    "}\n";
+static const char UNWRITTEN[] = PRELUDE "MLO_KERNEL void unwritten(const float *x, float *y) {\n"
+                                        "  __shared__ float s[64];\n"
+                                        "  int t = (int)threadIdx.x;\n"
+                                        "  if (t < 63 || blockIdx.x == 0) s[t] = x[t];\n"
+                                        "  __syncthreads();\n"
+                                        "  y[blockIdx.x * 64 + t] = s[t];\n"
+                                        "}\n";
 
 #endif

@@ -93,7 +93,7 @@ void memory_clear(void) {
 }
 
 API bool emu_on_device(const void *at, size_t n) {
-  Guard guard __attribute__((cleanup(emu_leave))) = emu_enter();
+  HOLD();
   return n == 0 || region_of(at, n) != NULL;
 }
 

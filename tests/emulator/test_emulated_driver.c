@@ -538,7 +538,8 @@ static void nvrtc_body(const void *data) {
       {"__global__ void k(float *x) { __shared__ float s[20000]; s[threadIdx.x] = x[0]; x[0] = "
        "s[1]; }\n",
        NULL, "'k' uses too much shared data (0x13880 bytes, 0xc000 max)", NVRTC_ERROR_COMPILATION},
-      {"__global__ void k(float *x) { void *y = x; float *z = y; z[0] = 1; }\n", NULL, "not permitted in C++", NVRTC_ERROR_COMPILATION},
+      {"__global__ void k(float *x) { void *y = x; float *z = y; z[0] = 1; }\n", NULL,
+       "not permitted in C++", NVRTC_ERROR_COMPILATION},
       {"__global__ void k(float *x) { x[0] = 1; }\n", "--fast-and-loose", "'--fast-and-loose'",
        NVRTC_ERROR_INVALID_OPTION},
       {"__global__ void k(float *x) { x[0] = 1; }\n", "-arch=sm_19", "'-arch=sm_19'",

@@ -276,7 +276,9 @@ static void test_broken(void **state) {
       {"own_mask", 1, CUDA_ERROR_LAUNCH_FAILED, "is not in its own mask", "broken.mlo:58"},
       {"shuffle_orders_nothing", 1, CUDA_ERROR_LAUNCH_FAILED, "race: load of 4 bytes",
        "broken.mlo:65"},
-      {"misaligned_atomic", 1, CUDA_ERROR_MISALIGNED_ADDRESS, "misaligned atomic", "broken.mlo:68"},
+      {"block_copy", 1, CUDA_ERROR_ILLEGAL_ADDRESS, "load of 8 bytes outside of every",
+       "broken.mlo:68"},
+      {"misaligned_atomic", 1, CUDA_ERROR_MISALIGNED_ADDRESS, "misaligned atomic", "broken.mlo:71"},
   };
   for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
     Launch l = {.text = BROKEN,
@@ -287,6 +289,23 @@ static void test_broken(void **state) {
                 .result = broken[i].result};
     expect_caught(&l, broken[i].what, broken[i].where);
   }
+}
+
+static double want_device(const Launch *l, int i) {
+  double s = i * 0;
+  for (int k = 0; k < 64; k++) s += 3 * start(l, 0, k);
+  return s;
+}
+
+static void test_device_functions(void **state) {
+  (void)state;
+  Launch l = {.text = DEVICE,
+              .name = "device",
+              .grid = 1,
+              .block = 64,
+              .count = {64, 64},
+              .want = want_device};
+  expect_clean(&l);
 }
 
 static double want_written(const Launch *l, int i) {
@@ -306,9 +325,10 @@ static void test_unwritten(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_tickets),         cmocka_unit_test(test_broken_tickets),
-      cmocka_unit_test(test_warps_and_tiles), cmocka_unit_test(test_syncwarp),
-      cmocka_unit_test(test_broken),          cmocka_unit_test(test_unwritten),
+      cmocka_unit_test(test_tickets),          cmocka_unit_test(test_broken_tickets),
+      cmocka_unit_test(test_warps_and_tiles),  cmocka_unit_test(test_syncwarp),
+      cmocka_unit_test(test_broken),           cmocka_unit_test(test_unwritten),
+      cmocka_unit_test(test_device_functions),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
