@@ -88,13 +88,12 @@ typedef struct Run {
   unsigned barrier; /* barriers that the block has passed, from 1 */
   Thread thread[EMU_BLOCK];
   unsigned order[EMU_BLOCK]; /* of the threads, in this pass */
-  unsigned at;               /* place in that order */
+  unsigned at, to;           /* place in that order, and where the pass ends */
   unsigned left;             /* threads that have not ended */
   Thread *current;           /* on its own stack now, or NULL */
   void *scheduler;           /* its stack, while a thread runs */
   char *stacks;
   int free_stack[EMU_BLOCK], nfree;
-  bool warps_wait;
   CUresult error;
   unsigned long random;
 } Run;
@@ -154,7 +153,7 @@ void run_fail(CUresult error, const EmuSite *site, const char *format, ...)
 
 /* warp.c: lets go the warps and the block whose threads have all arrived; false: nothing moves. */
 void core_start(EmuCore *core);
-bool warps_release(Run *r);
+bool warps_release(Run *r, unsigned from, unsigned to); /* warps */
 bool barrier_release(Run *r);
 
 /* check.c: accesses and who may have made them before whom; all do nothing unless option.check. */

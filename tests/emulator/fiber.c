@@ -6,7 +6,6 @@
 
 #include "tests/emulator/emu.h"
 
-#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,7 +48,7 @@ static void *fresh_stack(const Run *r, int stack);
 /* Makes the next thread of the pass that can run the current one; its stack, or the scheduler's at
  * the end of the pass. All threads begin in the first pass, one behind the other. */
 static void *next_fiber(Run *r) {
-  while (++r->at < r->threads) {
+  while (++r->at < r->to) {
     Thread *t = &r->thread[r->order[r->at]];
     if (t->state == THREAD_NEW) {
       t->stack = r->free_stack[--r->nfree];
@@ -66,7 +65,7 @@ static void *next_fiber(Run *r) {
 
 /* If the next thread of the pass has not begun, it runs on this stack. */
 static bool take_over(Run *r, int stack) {
-  if (r->at + 1 >= r->threads || r->thread[r->order[r->at + 1]].state != THREAD_NEW) return false;
+  if (r->at + 1 >= r->to || r->thread[r->order[r->at + 1]].state != THREAD_NEW) return false;
   Thread *t = &r->thread[r->order[++r->at]];
   t->stack = stack;
   be_thread(r, t);
@@ -128,16 +127,16 @@ void run_fail(CUresult error, const EmuSite *site, const char *format, ...) {
   fiber_switch(&never, r->scheduler);
 }
 
-static void order_threads(Run *r, bool first) {
+static void order_threads(Run *r) {
   unsigned n = r->threads;
-  if (first)
-    for (unsigned i = 0; i < n; i++)
-      r->order[i] = emu.option.order == ORDER_REVERSE ? n - 1 - i : i;
-  if (emu.option.order != ORDER_RANDOM) return;
+  for (unsigned i = 0; i < n; i++) r->order[i] = emu.option.order == ORDER_REVERSE ? n - 1 - i : i;
+}
+
+static void shuffle(unsigned *order, unsigned n) {
   for (unsigned i = n - 1; i > 0; i--) {
-    unsigned k = (unsigned)(run_draw() % (i + 1)), swapped = r->order[i];
-    r->order[i] = r->order[k];
-    r->order[k] = swapped;
+    unsigned k = (unsigned)(run_draw() % (i + 1)), swapped = order[i];
+    order[i] = order[k];
+    order[k] = swapped;
   }
 }
 
@@ -162,15 +161,39 @@ static void begin_block(Run *r, unsigned block) {
   check_block(r);
 }
 
+/* Runs the threads of these places of the order until each has ended or waits. */
+static void pass(Run *r, unsigned from, unsigned to) {
+  r->at = from - 1;
+  r->to = to;
+  void *first = next_fiber(r);
+  if (r->current) fiber_switch(&r->scheduler, first);
+}
+
+/* Until all threads wait for the block, or have ended. At random, warps take turns; else each goes
+ * as far as it can, which is kinder to the cache. */
+static void run_warps(Run *r) {
+  unsigned n = r->threads, warps = (n + EMU_WARP - 1) / EMU_WARP;
+  if (emu.option.order == ORDER_RANDOM) {
+    do {
+      shuffle(r->order, n);
+      pass(r, 0, n);
+    } while (!r->error && warps_release(r, 0, warps));
+    return;
+  }
+  for (unsigned i = 0; i < warps && !r->error; i++) {
+    bool reverse = emu.option.order == ORDER_REVERSE;
+    unsigned w = reverse ? warps - 1 - i : i, low = w * EMU_WARP;
+    unsigned high = low + EMU_WARP < n ? low + EMU_WARP : n;
+    do pass(r, reverse ? n - high : low, reverse ? n - low : high);
+    while (!r->error && warps_release(r, w, w + 1));
+  }
+}
+
 static void run_block(Run *r, unsigned block) {
   begin_block(r, block);
-  for (bool first = true; r->left; first = false) {
-    order_threads(r, first);
-    r->at = UINT_MAX; /* before the first */
-    fiber_switch(&r->scheduler, next_fiber(r));
-    if (r->error) return;
-    if (r->left && !warps_release(r) && !barrier_release(r)) return;
-  }
+  order_threads(r);
+  do run_warps(r);
+  while (!r->error && r->left && barrier_release(r));
 }
 
 static bool start_stacks(Run *r) {
@@ -192,11 +215,7 @@ static unsigned *order_blocks(Run *r) {
   unsigned *order = malloc(r->blocks * sizeof *order), n = r->blocks;
   for (unsigned i = 0; order && i < n; i++)
     order[i] = emu.option.order == ORDER_REVERSE ? n - 1 - i : i;
-  for (unsigned i = n - 1; order && emu.option.order == ORDER_RANDOM && i > 0; i--) {
-    unsigned k = (unsigned)(run_draw() % (i + 1)), swapped = order[i];
-    order[i] = order[k];
-    order[k] = swapped;
-  }
+  if (order && emu.option.order == ORDER_RANDOM) shuffle(order, n);
   return order;
 }
 

@@ -5,13 +5,11 @@
 static void barrier(const EmuSite *site) { thread_wait(THREAD_BARRIER, site); }
 
 static unsigned long long warp_call(EmuWarpCall call, const EmuSite *site) {
-  Run *r = &emu.run;
-  Thread *t = r->current;
+  Thread *t = emu.run.current;
   if (!(call.mask >> t->lane & 1))
     run_fail(CUDA_ERROR_LAUNCH_FAILED, site, "lane %u is not in its own mask 0x%08x", t->lane,
              call.mask);
   t->call = call;
-  r->warps_wait = true;
   thread_wait(THREAD_WARP, site);
   return t->result;
 }
@@ -98,24 +96,18 @@ static void release(Run *r, Thread *warp, unsigned lanes) {
     if (lanes >> k & 1) warp[k].state = THREAD_READY;
 }
 
-bool warps_release(Run *r) {
+bool warps_release(Run *r, unsigned from, unsigned to) {
   bool moved = false;
-  if (!r->warps_wait) return false;
-  r->warps_wait = false;
-  for (unsigned at = 0; at < r->threads; at += EMU_WARP) {
+  for (unsigned at = from * EMU_WARP; at < to * EMU_WARP; at += EMU_WARP) {
     Thread *warp = &r->thread[at];
     unsigned n = r->threads - at < EMU_WARP ? r->threads - at : EMU_WARP;
     for (unsigned k = 0; k < n && !r->error; k++) {
-      if (warp[k].state != THREAD_WARP) continue;
-      unsigned lanes = arrived(warp, n, warp[k].call.mask);
+      unsigned lanes = warp[k].state == THREAD_WARP ? arrived(warp, n, warp[k].call.mask) : 0;
       if (lanes) release(r, warp, lanes);
-      if (lanes)
-        moved = true;
-      else
-        r->warps_wait = true;
+      moved |= lanes != 0;
     }
   }
-  return moved;
+  return moved && !r->error;
 }
 
 /* Some threads wait for a barrier and others for their warp: says for what. */
