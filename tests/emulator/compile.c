@@ -73,7 +73,7 @@ static bool write_text(Job *j) {
   char path[PATH];
   FILE *f = fopen(in_folder(j, "before.h", path), "w");
   if (!f) return false;
-  fprintf(f, "%s%s%s", emulator_core_text, emulator_kernel_text,
+  fprintf(f, "%s%s%s%s", emulator_core_text, emulator_kernel_text, emulator_mathematics_text,
           j->in->check ? emulator_hooks_text : "");
   if (fclose(f) != 0 || !(f = fopen(in_folder(j, "text.c", path), "w"))) return false;
   fprintf(f, "# 1 \"%s\"\n%s\n", j->in->name, j->in->text);
@@ -176,12 +176,13 @@ static bool cache_path(const Compile *in, char *path) {
   const char *part[] = {in->text,
                         in->name,
                         in->defines,
-                        emulator_core_text,
-                        emulator_kernel_text,
-                        emulator_hooks_text,
                         compiler(),
                         FLAGS,
-                        CHECKS};
+                        CHECKS,
+                        emulator_core_text,
+                        emulator_kernel_text,
+                        emulator_mathematics_text,
+                        emulator_hooks_text};
   int number[] = {in->arch, in->check, in->fmad, in->flush_denormals};
   uint64_t h[2] = {0xcbf29ce484222325u, 0x9e3779b97f4a7c15u};
   for (int k = 0; k < 2; k++) {

@@ -3,6 +3,7 @@
 
 #include "tests/unit/test_files.h"
 
+#include "tests/emulator/broken.h"
 #include "tests/emulator/driver.h"
 #include "tests/emulator/kernels.h"
 
