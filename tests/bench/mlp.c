@@ -7,7 +7,8 @@
    example the derivative of its loss along the solution, which is a forward pass of tangents. By
    SAMA (Choe et al. 2023): the upper gradient times the derivative of Adam's step by its gradient,
    and the difference of each example's losses at two points along it, which takes no backward pass.
- */
+   The first layer being linear, the data's products with its parameters and with their direction
+   serve both. */
 #include "tests/bench/mlp.h"
 
 #include <cblas.h>
@@ -268,39 +269,56 @@ static void cg_step(MlpRun *r) {
 
 /* ---- SAMA */
 
-/* mu = -(derivative of the lower level's next step by its last gradient) b, element by element; the
-   sum of its squares. */
-static float adapt(const MlpRun *r, const float *g, const float *b, float *mu) {
+/* b to mu = -(derivative of the lower level's next step by its last gradient) b, element by
+   element; the sum of its squares. One division serves 1 / (root c2 + eps) and that over root;
+   where root is 0, so is g. */
+static float adapt(const MlpRun *r, const float *g, float *b) {
   const float *m = r->m.all, *v = r->v.all;
   float next = (float)(r->lower_steps + 1);
   float c1 = lower_rate / (1 - powf(beta1, next)), c2 = 1 / sqrtf(1 - powf(beta2, next)), sum = 0;
+  float by_mean = c1 * (1 - beta1), by_root = c1 * c2 * (1 - beta2);
 #pragma omp parallel for simd schedule(simd : static) reduction(+ : sum)
   for (int i = 0; i < PARAMS; i++) {
     float mean = beta1 * m[i] + (1 - beta1) * g[i];
-    float root = sqrtf(beta2 * v[i] + (1 - beta2) * g[i] * g[i]), scale = 1 / (root * c2 + eps);
-    float bend = root > 0 ? mean * c2 * (1 - beta2) * g[i] / root * scale : 0;
-    mu[i] = -c1 * scale * ((1 - beta1) - bend) * b[i];
-    sum += mu[i] * mu[i];
+    float root = sqrtf(beta2 * v[i] + (1 - beta2) * g[i] * g[i]), some = root > 0 ? root : 1;
+    float q = 1 / (some * (root * c2 + eps));
+    float mu = (by_root * mean * g[i] * q - by_mean) * some * q * b[i];
+    b[i] = mu;
+    sum += mu * mu;
   }
   return sum;
 }
 
-static void moved(const Mlp *w, const Mlp *mu, float h, Mlp *to) {
-#pragma omp parallel for simd schedule(simd : static)
-  for (int i = 0; i < PARAMS; i++) to->all[i] = w->all[i] + h * mu->all[i];
+/* The losses at w + h mu and at w - h mu. */
+static void both_sides(MlpData d, const Mlp *w, const Mlp *mu, float h, float *plus, float *minus) {
+  static float up[ROWS * HIDDEN], down[ROWS * HIDDEN], z[ROWS * OUT];
+  float w2[HIDDEN * OUT], b2[OUT];
+  product(false, false, ROWS, HIDDEN, IN, d.x, w->w1, 0, up);
+  product(false, false, ROWS, HIDDEN, IN, d.x, mu->w1, 0, down);
+  for (int i = 0; i < ROWS; i++) {
+#pragma omp simd
+    for (int j = 0; j < HIDDEN; j++) {
+      float a = up[i * HIDDEN + j] + w->b1[j], t = h * (down[i * HIDDEN + j] + mu->b1[j]);
+      up[i * HIDDEN + j] = a + t > 0 ? a + t : 0;
+      down[i * HIDDEN + j] = a - t > 0 ? a - t : 0;
+    }
+  }
+  for (int side = 0; side < 2; side++) {
+    float step = side ? -h : h;
+    for (int i = 0; i < HIDDEN * OUT; i++) w2[i] = w->w2[i] + step * mu->w2[i];
+    for (int j = 0; j < OUT; j++) b2[j] = w->b2[j] + step * mu->b2[j];
+    product(false, false, ROWS, OUT, HIDDEN, side ? down : up, w2, 0, z);
+    softmax(b2, d.y, z, side ? minus : plus);
+  }
 }
 
 static void sama_step(MlpRun *r, const Mlp *g) {
-  static Pass plus, minus;
-  static Mlp b, mu, point;
-  float share[ROWS], each[ROWS];
-  gradient(r->val, &r->w, uniform(share), &b, &r->upper_loss);
-  float size = sqrtf(adapt(r, g->all, b.all, mu.all)), h = size > 0 ? radius / size : 0;
-  moved(&r->w, &mu, h, &point);
-  forward(r->train, &point, &plus);
-  moved(&r->w, &mu, -h, &point);
-  forward(r->train, &point, &minus);
-  for (int i = 0; i < ROWS; i++) each[i] = size / (2 * radius) * (plus.loss[i] - minus.loss[i]);
+  static Mlp mu;
+  float share[ROWS], each[ROWS], plus[ROWS], minus[ROWS];
+  gradient(r->val, &r->w, uniform(share), &mu, &r->upper_loss);
+  float size = sqrtf(adapt(r, g->all, mu.all)), h = size > 0 ? radius / size : 0;
+  both_sides(r->train, &r->w, &mu, h, plus, minus);
+  for (int i = 0; i < ROWS; i++) each[i] = size / (2 * radius) * (plus[i] - minus[i]);
   upper_step(r, each);
 }
 
