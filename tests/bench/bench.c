@@ -55,6 +55,35 @@ void bench_interleaved(Contender *c, int n, void *ctx) {
   }
 }
 
+/* As wide as the machine's registers; enough chains that none waits for its last result, and few
+   enough to stay in registers. */
+#ifdef __AVX512F__
+enum { LANES = 16 };
+#else
+enum { LANES = 8 };
+#endif
+enum { CHAINS = 12, TURNS = 8192 };
+typedef float Wide __attribute__((vector_size(LANES * sizeof(float))));
+
+static float chains(float by) {
+  Wide sum[CHAINS], factor = (Wide){0} + by, one = (Wide){0} + 1;
+  for (int k = 0; k < CHAINS; k++) sum[k] = factor * (float)k; /* equal ones would become one */
+  for (int i = 0; i < TURNS; i++) {
+#pragma GCC unroll 12
+    for (int k = 0; k < CHAINS; k++) sum[k] = sum[k] * factor + one;
+  }
+  for (int k = 1; k < CHAINS; k++) sum[0] += sum[k];
+  return sum[0][0];
+}
+
+double bench_fma(float *sink) {
+  float sum = 0;
+#pragma omp parallel reduction(+ : sum)
+  sum += chains(0.5f + *sink * 1e-9f);
+  *sink = sum;
+  return 2.0 * LANES * CHAINS * TURNS * omp_get_max_threads();
+}
+
 static _Noreturn void give_up(const char *what, const char *name) {
   fprintf(stderr, "bench: %s `%s`\n", what, name);
   exit(EXIT_FAILURE);
@@ -78,6 +107,12 @@ void *bench_array(const MloProgram *p, unsigned char *arena, const char *name) {
   for (int i = 0; i < p->narray; i++)
     if (!strcmp(p->array[i].name, name)) return arena + p->array[i].offset;
   give_up("the program has no array", name);
+}
+
+void *bench_state(const MloProgram *p, unsigned char *arena, const char *name) {
+  for (int i = 0; i < p->nstate; i++)
+    if (!strcmp(p->state[i].name, name)) return arena + p->state[i].offset;
+  give_up("the program has no state", name);
 }
 
 void *bench_field(const MloProgram *p, unsigned char *arena, const char *source, const char *name) {

@@ -19,6 +19,10 @@ enum { BENCH_ROUNDS = 101 };
    round repeats each of them for at least half a millisecond. */
 void bench_interleaved(Contender *c, int n, void *ctx);
 
+/* Multiplies and adds in registers alone, on all threads, about as fast as the machine can; what
+   is left of them goes to *sink. Returns the number of operations, an FMA being two. */
+double bench_fma(float *sink);
+
 /* Large zeroed memory, with large pages where the system has them; ends the process where there is
  * none. */
 void *bench_memory(size_t bytes);
@@ -32,6 +36,8 @@ int bench_main(int argc, char **argv, const MloProgram *p,
    there is none of that name. */
 void *bench_array(const MloProgram *p, unsigned char *arena, const char *name);
 void *bench_field(const MloProgram *p, unsigned char *arena, const char *source, const char *name);
+/* The same for a state, which a checkpoint would hold. */
+void *bench_state(const MloProgram *p, unsigned char *arena, const char *name);
 double bench_metric(const MloProgram *p, const unsigned char *arena, const char *name);
 
 #endif

@@ -339,10 +339,6 @@ static void report(MlpRun *r) {
 static void run(MlpRun *r, int steps, bool by_cg) {
   static Mlp g;
   static MlpRun last;
-  r->lower_steps = r->upper_steps = 0;
-  memset(&r->m, 0, sizeof r->m);
-  memset(&r->v, 0, sizeof r->v);
-  for (int i = 0; i < ROWS; i++) r->u[i] = r->um[i] = r->uv[i] = 0;
   for (int step = 0; step <= steps; step++) {
     lower_step(r, &g);
     if (step == 0 || step == steps) report(r);

@@ -38,7 +38,7 @@ typedef struct MlpRun {
   float lower_loss, upper_loss;
 } MlpRun;
 
-/* From r->w and u = 0: `steps` upper steps, each after a lower one, then a lower one more; both
+/* From what *r holds: `steps` upper steps, each after a lower one, then a lower one more; both
    losses before the first upper step and at the end. */
 void mlp_cg(MlpRun *r, int steps);
 void mlp_sama(MlpRun *r, int steps);
