@@ -11,6 +11,7 @@
 #include "runtime/split.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -369,6 +370,9 @@ static bool finished(const MloRun *run) {
 static bool take_inputs(MloRun *run, RtErr *e) {
   bool ok = rt_load_begin(run, e) && make_arena(run, e) && fill_arena(run, e);
   if (ok && (run->option.out || run->option.resume)) rt_inputs_sum(run);
+#ifdef __GLIBC__
+  malloc_trim(0); /* the schedule needs nothing of what reading took */
+#endif
   return ok;
 }
 

@@ -1,9 +1,11 @@
 /* `bench_memory PROGRAM ARGS..` runs the program, its output dropped, and prints the most memory
    that was resident, in KiB. Without a program it is the one that does nothing, and prints that of
-   itself: linked with the libraries of an executable, they are in it. */
+   itself: linked with the libraries of an executable, they are in it. As many threads run in it as
+   in the program (each has 60 KiB of variables of OpenBLAS), but it multiplies on one. */
 #define _GNU_SOURCE
 #include <cblas.h>
 #include <fcntl.h>
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -25,6 +27,8 @@ int main(int argc, char **argv) {
   int status;
   if (argc < 2) {
     float a[16] = {0}, b[16] = {0}, c[16] = {0};
+#pragma omp parallel
+    c[omp_get_thread_num() % 16] = 0;
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, 4, 4, 4, 1, a, 4, b, 4, 0, c, 4);
     printf("%ld\n", own_peak());
     return EXIT_SUCCESS;
