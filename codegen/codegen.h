@@ -30,12 +30,21 @@ typedef struct CgOptions {
    arena. Needs mlo.h, mlo_math.h and, if the program draws random numbers, mlo_random.h. */
 char *cg_c(Program *p, const CgOptions *o);
 
+/* A kernel within a launch that stands for several, and how often it runs there. */
+typedef struct CgPart {
+  const Kernel *kernel;
+  double times; /* loops by their counts: at most, by default */
+} CgPart;
+
 /* One launch of a function on a CUDA device. */
 typedef struct CgLaunch {
   const char *name; /* of the kernel in the CUDA text; NULL: a product by cuBLAS, or a copy */
   const Func *func;
-  const Kernel *kernel; /* NULL: part of the schedule */
+  const Kernel *kernel; /* NULL: part of the schedule, or several kernels */
   int64_t grid;         /* blocks; each has LAUNCH_BLOCK threads */
+  double step;          /* how often it is launched in a step of the top level, reports left out */
+  const CgPart *part;   /* of several kernels */
+  int npart;
 } CgLaunch;
 
 /* The program's kernels as CUDA C (see runtime/mlo_device.h), with what is launched in the order of

@@ -170,6 +170,44 @@ static void statements(Block *b, const Stmt *s) {
   }
 }
 
+/* ---- for reports */
+
+double cg_rounds(const Stmt *s) {
+  return s->count_setting ? s->count_setting->value : (double)s->count;
+}
+
+typedef struct Parts {
+  Arena *arena;
+  CgPart *part;
+  int n, cap;
+} Parts;
+
+static void add_part(Parts *p, const Kernel *k, double times) {
+  CgPart part = {k, times};
+  VEC_PUSH(p->arena, p->part, p->n, p->cap, part);
+}
+
+static void add_parts(Parts *p, const Stmt *s, double times) {
+  for (; s; s = s->next) {
+    if (s->kind != STMT_CALL) add_parts(p, s->body, times * cg_rounds(s));
+    for (int i = 0; s->kind == STMT_CALL && i < s->func->nkernel; i++)
+      add_part(p, s->func->kernel[i], times);
+  }
+}
+
+static void list_parts(Device *d, const Item *item, int n) {
+  Parts p = {.arena = d->unit.arena};
+  CgLaunch *l = &d->launch[d->nlaunch - 1];
+  for (int i = 0; i < n; i++) {
+    if (item[i].loop)
+      add_parts(&p, item[i].loop->body, cg_rounds(item[i].loop));
+    else
+      add_part(&p, item[i].kernel, 1);
+  }
+  l->part = p.part;
+  l->npart = p.n;
+}
+
 void block_launch(Device *d, const Item *item, int n, int around) {
   Arena *a = d->unit.arena;
   Block b = {.d = d, .text = {.arena = a}};
@@ -194,4 +232,5 @@ void block_launch(Device *d, const Item *item, int n, int around) {
   text_addf(&t, "%s}\n\n", b.text.s);
   e->text = t.s;
   device_block(d, e, around);
+  list_parts(d, item, n);
 }

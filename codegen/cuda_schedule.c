@@ -11,6 +11,7 @@ typedef struct Walk {
   int before; /* functions that stand before the device's */
   Item *item; /* what no row has been made of yet */
   int nitem, item_cap;
+  double step; /* how often in a step of the top level: for reports */
 } Walk;
 
 static void begin_func(Walk *w, const char *name) {
@@ -21,6 +22,7 @@ static void begin_func(Walk *w, const char *name) {
 static void end_func(Walk *w) {
   DeviceFunc *f = &w->d->func[w->d->nfunc - 1];
   f->n = w->d->nlaunch - f->first;
+  for (int i = f->first; i < w->d->nlaunch; i++) w->d->launch[i].step = w->step;
   unit_call(&w->rows, w->before + w->d->nfunc - 1, NULL);
 }
 
@@ -77,6 +79,13 @@ static bool is_item(const Walk *w, const Stmt *s) {
          !w->d->unit.options->poison && first_func(s->body) && block_fits(&x, 1);
 }
 
+/* How often a body runs in a step. */
+static double steps_of(const Walk *w, const Stmt *s) {
+  if (stmt_is_top_loop(w->d->unit.program, s)) return 1;
+  if (s->kind == STMT_REPORT) return 0;
+  return w->step * cg_rounds(s);
+}
+
 static void statements(Walk *w, const Stmt *s, const Stmt *end, int loop) {
   for (; s != end; s = s->next) {
     if (is_item(w, s)) {
@@ -86,6 +95,8 @@ static void statements(Walk *w, const Stmt *s, const Stmt *end, int loop) {
     flush(w, loop);
     bool counts = s->kind == STMT_WHILE && !stmt_is_top_loop(w->d->unit.program, s);
     int at = unit_open(&w->rows, s), inner = loop;
+    double step = w->step;
+    w->step = steps_of(w, s);
     if (counts) {
       inner = device_loop(w->d);
       begin_func(w, "while");
@@ -94,6 +105,7 @@ static void statements(Walk *w, const Stmt *s, const Stmt *end, int loop) {
     }
     statements(w, s->body, NULL, inner);
     unit_close(&w->rows, at);
+    w->step = step;
   }
   flush(w, loop);
 }

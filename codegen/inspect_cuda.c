@@ -22,11 +22,10 @@ typedef struct Report {
 } Report;
 
 typedef struct Cost {
-  double launches, flops, bytes, seconds;
+  double flops, bytes, seconds;
 } Cost;
 
 static void add(Cost *sum, Cost c, double times) {
-  sum->launches += times * c.launches;
   sum->flops += times * c.flops;
   sum->bytes += times * c.bytes;
   sum->seconds += times * c.seconds;
@@ -48,24 +47,9 @@ static double traffic(const Report *r, const Kernel *k) {
   return (double)k->bytes / r->arch.bandwidth;
 }
 
-static bool by_library(const CgLaunch *l) { return l && !l->name; }
-
-/* How a kernel is launched; NULL where the schedule does not call it. */
-static const CgLaunch *launch_of(const Report *r, const Kernel *k) {
-  for (int i = 0; i < r->code->nlaunch; i++)
-    if (r->code->launch[i].kernel == k) return &r->code->launch[i];
-  return NULL;
-}
-
-/* A library is called for each product of a sum; results beside its own are copies. */
-static int launches_of(const Report *r, const Kernel *k) {
-  if (!by_library(launch_of(r, k))) return 1;
-  return (k->nanchor > 1 ? k->nanchor - 1 : 1) + k->nstore - 1;
-}
-
 static Cost kernel_cost(const Report *r, const Kernel *k) {
   double a = arithmetic(r, k), t = traffic(r, k);
-  return (Cost){launches_of(r, k), (double)k->flops, (double)k->bytes, a > t ? a : t};
+  return (Cost){(double)k->flops, (double)k->bytes, a > t ? a : t};
 }
 
 static void set_integer(json_t *o, const char *key, int64_t x) {
@@ -77,7 +61,6 @@ static void set_real(json_t *o, const char *key, double x) {
 }
 
 static void set_cost(json_t *o, const Cost *c) {
-  set_integer(o, "launches", (int64_t)c->launches);
   set_real(o, "flops", c->flops);
   set_real(o, "bytes", c->bytes);
   set_real(o, "seconds", c->seconds);
@@ -103,10 +86,7 @@ static void set_resources(json_t *o, const CubinKernel *c) {
 }
 
 static void set_launch(const Report *r, json_t *o, const CgLaunch *l) {
-  Launch shape = kernel_launch(l->kernel);
-  if (shape.shape == LAUNCH_LIBRARY) shape = launch_product(l->kernel);
   json_object_set_new(o, "kernel", json_string(l->name));
-  json_object_set_new(o, "shape", json_string(launch_shape_name(shape.shape)));
   set_integer(o, "blocks", l->grid);
   set_integer(o, "threads", LAUNCH_BLOCK);
   const CubinKernel *c = find(r, l->name);
@@ -120,17 +100,36 @@ static void set_launch(const Report *r, json_t *o, const CgLaunch *l) {
   set_real(o, "waves", resident > 0 ? (double)l->grid / resident : 0);
 }
 
-/* How the kernel runs on the device: with its launch and what it uses, or as calls of the library.
- */
-static json_t *kernel_device(const Report *r, const Kernel *k, const CgLaunch *l) {
-  json_t *o = json_object();
-  if (by_library(l)) json_object_set_new(o, "library", json_string("cuBLAS"));
-  if (by_library(l)) set_integer(o, "calls", launches_of(r, k));
-  if (!by_library(l)) set_launch(r, o, l);
-  set_real(o, "seconds", kernel_cost(r, k).seconds);
+static bool has_part(const CgLaunch *l, const Kernel *k) {
+  for (int i = 0; i < l->npart; i++)
+    if (l->part[i].kernel == k) return true;
+  return false;
+}
+
+/* The launches of one kernel: its own (of the library several), and those within which it runs. */
+static json_t *kernel_device(const Report *r, const Kernel *k) {
+  const CgLaunch *own = NULL;
+  json_t *o = json_object(), *within = json_array();
+  int calls = 0;
+  for (int i = 0; i < r->code->nlaunch; i++) {
+    const CgLaunch *l = &r->code->launch[i];
+    if (l->kernel == k && !l->name) calls++;
+    if (l->kernel == k && l->name && !own) own = l;
+    if (has_part(l, k)) json_array_append_new(within, json_string(l->name));
+  }
+  Launch shape = kernel_launch(k);
+  if (shape.shape == LAUNCH_LIBRARY && !calls) shape = launch_product(k);
   const char *bound = arithmetic(r, k) > traffic(r, k) ? "arithmetic" : "memory";
+  json_object_set_new(o, "shape", json_string(launch_shape_name(shape.shape)));
+  if (calls) json_object_set_new(o, "library", json_string("cuBLAS"));
+  if (own) set_launch(r, o, own);
+  bool launched = calls || own || json_array_size(within);
+  json_object_set_new(o, "within", within);
+  set_real(o, "seconds", kernel_cost(r, k).seconds);
   json_object_set_new(o, "bound", json_string(bound));
-  return o;
+  if (launched) return o;
+  json_decref(o);
+  return NULL;
 }
 
 /* Adds "device" to the reports of all kernels that are launched; reports are in the program's
@@ -139,11 +138,74 @@ static void add_kernels(const Report *r, json_t *kernels) {
   size_t at = 0;
   for (int i = 0; i < r->p->nfunc; i++)
     for (int k = 0; k < r->p->func[i]->nkernel; k++, at++) {
-      const CgLaunch *l = launch_of(r, r->p->func[i]->kernel[k]);
-      if (!l) continue;
-      json_t *device = kernel_device(r, r->p->func[i]->kernel[k], l);
-      json_object_set_new(json_array_get(kernels, at), "device", device);
+      json_t *device = kernel_device(r, r->p->func[i]->kernel[k]);
+      if (device) json_object_set_new(json_array_get(kernels, at), "device", device);
     }
+}
+
+/* ---- launches of several kernels, and of one step */
+
+static Cost launch_cost(const Report *r, const CgLaunch *l) {
+  Cost sum = {0};
+  for (int i = 0; i < l->npart; i++) add(&sum, kernel_cost(r, l->part[i].kernel), l->part[i].times);
+  if (l->kernel) add(&sum, kernel_cost(r, l->kernel), 1);
+  return sum;
+}
+
+static json_t *blocks(const Report *r) {
+  json_t *a = json_array();
+  for (int i = 0; i < r->code->nlaunch; i++) {
+    const CgLaunch *l = &r->code->launch[i];
+    if (!l->npart) continue;
+    json_t *o = json_object(), *kernels = json_array();
+    Cost c = launch_cost(r, l);
+    set_launch(r, o, l);
+    for (int k = 0; k < l->npart; k++) {
+      json_t *part = json_object();
+      json_object_set_new(part, "name", json_string(l->part[k].kernel->name));
+      set_real(part, "times", l->part[k].times);
+      json_array_append_new(kernels, part);
+    }
+    json_object_set_new(o, "kernels", kernels);
+    set_cost(o, &c);
+    json_array_append_new(a, o);
+  }
+  return a;
+}
+
+static bool ends_early(const Stmt *s) {
+  for (; s; s = s->next)
+    if (s->kind == STMT_WHILE || ends_early(s->body)) return true;
+  return false;
+}
+
+static const Stmt *top_loop(const Program *p, const Stmt *s) {
+  for (; s; s = s->next) {
+    const Stmt *inside = stmt_is_top_loop(p, s) ? s : top_loop(p, s->body);
+    if (inside) return inside;
+  }
+  return NULL;
+}
+
+/* The library's products of a sum are launches of one kernel, whose cost counts once. */
+static json_t *step(const Report *r) {
+  const Stmt *top = top_loop(r->p, r->p->schedule);
+  const Kernel *last = NULL;
+  double launches = 0;
+  Cost sum = {0};
+  if (!top) return json_null();
+  for (int i = 0; i < r->code->nlaunch; i++) {
+    const CgLaunch *l = &r->code->launch[i];
+    launches += l->step;
+    if (l->name || l->kernel != last) add(&sum, launch_cost(r, l), l->step);
+    last = l->name ? NULL : l->kernel;
+  }
+  json_t *o = json_object();
+  json_object_set_new(o, "level", json_string(r->p->run.top->name));
+  set_integer(o, "launches", (int64_t)launches);
+  set_cost(o, &sum);
+  json_object_set_new(o, "at_most", json_boolean(ends_early(top->body)));
+  return o;
 }
 
 /* Those that spill or keep arrays on the stack. */
@@ -159,64 +221,29 @@ static json_t *loose_kernels(const Report *r) {
   return a;
 }
 
-/* ---- functions, the step */
+/* ---- functions */
 
-static Cost function_cost(const Report *r, const Func *f) {
-  Cost sum = {0};
-  for (int k = 0; k < f->nkernel; k++) add(&sum, kernel_cost(r, f->kernel[k]), 1);
-  return sum;
-}
-
-static json_t *functions(const Report *r) {
+static json_t *functions(const Report *r, const json_t *kernels) {
+  size_t at = 0;
   json_t *a = json_array();
   for (int i = 0; i < r->p->nfunc; i++) {
     const Func *f = r->p->func[i];
-    if (!f->nkernel || !launch_of(r, f->kernel[0])) continue;
-    Cost c = function_cost(r, f);
+    Cost sum = {0};
+    int launched = 0;
+    for (int k = 0; k < f->nkernel; k++) {
+      if (!json_object_get(json_array_get(kernels, at++), "device")) continue;
+      add(&sum, kernel_cost(r, f->kernel[k]), 1);
+      launched++;
+    }
+    if (!launched) continue;
     json_t *o = json_object();
     json_object_set_new(o, "name", json_string(f->name));
     json_object_set_new(o, "role", json_string(cg_role_name(f->role)));
-    set_cost(o, &c);
+    set_integer(o, "kernels", launched);
+    set_cost(o, &sum);
     json_array_append_new(a, o);
   }
   return a;
-}
-
-/* All calls of a body, with the loops' default counts, without what only reports need. */
-static Cost body_cost(const Report *r, const Stmt *s, bool *at_most) {
-  Cost sum = {0};
-  for (; s; s = s->next) {
-    if (s->kind == STMT_CALL && s->func) add(&sum, function_cost(r, s->func), 1);
-    if (s->kind != STMT_REPEAT && s->kind != STMT_WHILE) continue;
-    double times = s->count_setting ? s->count_setting->value : (double)s->count;
-    Cost round = body_cost(r, s->body, at_most);
-    if (s->kind == STMT_WHILE) {
-      *at_most = true;
-      round.launches++; /* of the kernel that keeps the condition */
-    }
-    add(&sum, round, times);
-  }
-  return sum;
-}
-
-static const Stmt *top_loop(const Program *p, const Stmt *s) {
-  for (; s; s = s->next) {
-    const Stmt *inside = stmt_is_top_loop(p, s) ? s : top_loop(p, s->body);
-    if (inside) return inside;
-  }
-  return NULL;
-}
-
-static json_t *step(const Report *r) {
-  const Stmt *top = top_loop(r->p, r->p->schedule);
-  bool at_most = false;
-  if (!top) return json_null();
-  Cost c = body_cost(r, top->body, &at_most);
-  json_t *o = json_object();
-  json_object_set_new(o, "level", json_string(r->p->run.top->name));
-  set_cost(o, &c);
-  json_object_set_new(o, "at_most", json_boolean(at_most));
-  return o;
 }
 
 static json_t *device_report(const Report *r) {
@@ -259,7 +286,8 @@ const char *inspect_cuda(const Program *p, const CgCompiled *code, json_t *repor
     return arena_printf(p->arena, "the image for %s cannot be read: %s", code->cubin.arch, error);
   json_object_set_new(report, "device", device_report(&r));
   add_kernels(&r, json_object_get(report, "kernels"));
-  json_object_set_new(report, "functions", functions(&r));
+  json_object_set_new(report, "blocks", blocks(&r));
+  json_object_set_new(report, "functions", functions(&r, json_object_get(report, "kernels")));
   json_object_set_new(report, "step", step(&r));
   add_libraries(&r, json_object_get(report, "libraries"));
   return NULL;

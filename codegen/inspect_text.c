@@ -118,7 +118,7 @@ void inspect_print(const json_t *report, FILE *out) {
   sources(out, json_object_get(report, "sources"));
   fputs("\nkernels\n", out);
   json_array_foreach(json_object_get(report, "kernels"), i, k) kernel(out, k);
-  inspect_print_costs(json_object_get(report, "functions"), json_object_get(report, "step"), out);
+  inspect_print_costs(report, out);
   memory(out, json_object_get(report, "memory"));
   fputs("\nschedule\n", out);
   schedule(out, json_object_get(report, "schedule"), 1);

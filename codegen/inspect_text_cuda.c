@@ -67,32 +67,41 @@ void inspect_print_device(const json_t *device, FILE *out) {
   }
 }
 
+static void resources(FILE *out, const json_t *k) {
+  fputs(", ", out);
+  count(out, integer(k, "registers"), "register");
+  fprintf(out, ", %lld bytes shared, %lld bytes of code", integer(k, "shared"), integer(k, "code"));
+  spills(out, k);
+  fprintf(out, "\n    occupancy %.0f %%, ", 100 * number(k, "occupancy"));
+  count(out, integer(k, "blocks_a_multiprocessor"), "block");
+  fprintf(out, " a multiprocessor by %s, %.2g waves", string(k, "limited_by"), number(k, "waves"));
+}
+
+static void launch(FILE *out, const json_t *o) {
+  count(out, integer(o, "blocks"), "block");
+  fprintf(out, " of %lld threads", integer(o, "threads"));
+  if (json_object_get(o, "registers")) resources(out, o);
+}
+
 void inspect_print_kernel(const json_t *device, FILE *out) {
+  size_t i;
+  json_t *name;
   if (!device) return;
-  if (*string(device, "library")) {
-    fprintf(out, "    %s, ", string(device, "library"));
-    count(out, integer(device, "calls"), "call");
-  } else {
-    fprintf(out, "    %s (%s): ", string(device, "kernel"), string(device, "shape"));
-    count(out, integer(device, "blocks"), "block");
-    fprintf(out, " of %lld threads, ", integer(device, "threads"));
-    count(out, integer(device, "registers"), "register");
-    fprintf(out, ", %lld bytes shared, %lld bytes of code", integer(device, "shared"),
-            integer(device, "code"));
-    spills(out, device);
-    fprintf(out, "\n    occupancy %.0f %%, ", 100 * number(device, "occupancy"));
-    count(out, integer(device, "blocks_a_multiprocessor"), "block");
-    fprintf(out, " a multiprocessor by %s, %.2g waves", string(device, "limited_by"),
-            number(device, "waves"));
+  fputs("    ", out);
+  if (*string(device, "library")) fprintf(out, "%s; ", string(device, "library"));
+  if (*string(device, "kernel")) {
+    fprintf(out, "%s (%s): ", string(device, "kernel"), string(device, "shape"));
+    launch(out, device);
+    fputs("; ", out);
   }
-  fputs("; ", out);
+  json_array_foreach(json_object_get(device, "within"), i, name)
+      fprintf(out, "%s%s%s", i ? ", " : "within ", json_string_value(name),
+              i + 1 == json_array_size(json_object_get(device, "within")) ? "; " : "");
   duration(out, number(device, "seconds"));
   fprintf(out, " by %s\n", string(device, "bound"));
 }
 
 static void cost(FILE *out, const json_t *o) {
-  count(out, integer(o, "launches"), "launch");
-  fputs(", ", out);
   scaled(out, number(o, "flops"));
   fputs("flop, ", out);
   scaled(out, number(o, "bytes"));
@@ -101,18 +110,39 @@ static void cost(FILE *out, const json_t *o) {
   fputs("\n", out);
 }
 
-void inspect_print_costs(const json_t *functions, const json_t *step, FILE *out) {
+static void block(FILE *out, const json_t *o) {
   size_t i;
-  json_t *f;
-  if (!functions) return;
-  fputs("\nfunctions, at least by the roofline\n", out);
-  json_array_foreach(functions, i, f) {
-    fprintf(out, "  %s (%s): ", string(f, "name"), string(f, "role"));
-    cost(out, f);
+  json_t *k;
+  fprintf(out, "  %s: ", string(o, "kernel"));
+  launch(out, o);
+  fputs("\n    ", out);
+  json_array_foreach(json_object_get(o, "kernels"), i, k) {
+    fprintf(out, "%s%s", i ? ", " : "", string(k, "name"));
+    if (number(k, "times") != 1) fprintf(out, " x %.0f", number(k, "times"));
+  }
+  fputs("\n    ", out);
+  cost(out, o);
+}
+
+void inspect_print_costs(const json_t *report, FILE *out) {
+  size_t i;
+  json_t *x;
+  const json_t *step = json_object_get(report, "step");
+  if (!json_object_get(report, "device")) return;
+  if (json_array_size(json_object_get(report, "blocks"))) fputs("\nseveral kernels in one\n", out);
+  json_array_foreach(json_object_get(report, "blocks"), i, x) block(out, x);
+  fputs("\nfunctions\n", out);
+  json_array_foreach(json_object_get(report, "functions"), i, x) {
+    fprintf(out, "  %s (%s): ", string(x, "name"), string(x, "role"));
+    count(out, integer(x, "kernels"), "kernel");
+    fputs(", ", out);
+    cost(out, x);
   }
   if (!json_is_object(step)) return;
-  fprintf(out, "\none step of %s%s: ", string(step, "level"),
-          json_is_true(json_object_get(step, "at_most")) ? ", where loops run as long as they can"
-                                                         : "");
+  fprintf(out, "\none step of %s", string(step, "level"));
+  if (json_is_true(json_object_get(step, "at_most"))) fputs(" with all rounds of its loops", out);
+  fputs(": ", out);
+  count(out, integer(step, "launches"), "launch");
+  fputs(", ", out);
   cost(out, step);
 }

@@ -101,7 +101,7 @@ static void arg(Device *d, int64_t at) {
 static int64_t guard_byte(int loop) { return LAUNCH_TICKETS * 4 + loop - 1; }
 
 static void launched(Device *d, const char *name, const Func *f, const Kernel *k, int64_t grid) {
-  CgLaunch l = {name, f, k, grid};
+  CgLaunch l = {.name = name, .func = f, .kernel = k, .grid = grid};
   VEC_PUSH(d->unit.arena, d->launch, d->nlaunch, d->launch_cap, l);
 }
 

@@ -55,6 +55,8 @@ void device_poison(Device *d, const Kernel *k);
    round. outer: the loop around it, or 0. */
 int device_loop(Device *d);
 void device_keep(Device *d, int loop, int outer, const Storage *cond);
+/* How often a loop runs: at most, by default. For reports. */
+double cg_rounds(const Stmt *s);
 
 /* ---- what one block does by itself (cuda_block.c) */
 
