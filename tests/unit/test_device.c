@@ -268,6 +268,7 @@ static void test_choice(void **state) {
   memcpy(func, device_funcs, sizeof func);
   for (int i = 0; i < NFUNC; i++) func[i].host = NULL;
   c->program.func = func;
+  c->program.nstmt = 0; /* no code for CPUs */
   CHECK(5, "CUDA_ERROR_NO_DEVICE", "-q");
   CHECK(5, "has no code for CPUs; build one that has: mloc build p.mlo", "--device=cpu");
   c->environment[0] = NULL;
