@@ -89,8 +89,9 @@ bool rt_cuda_ok(const RtCuda *c, int result, RtErr *e, const char *format, ...) 
   va_end(args);
   if (c->error_name(result, &name) != CU_SUCCESS) name = NULL;
   if (c->error_text(result, &text) != CU_SUCCESS) text = NULL;
-  return rt_fail(e, RT_DEVICE, "%s: %s (%s)", what, name ? name : "unknown error",
-                 text ? text : "the driver does not know it");
+  if (!name || !text)
+    return rt_fail(e, RT_DEVICE, "%s: error %d, which the driver has no words for", what, result);
+  return rt_fail(e, RT_DEVICE, "%s: %s (%s)", what, name, text);
 }
 
 static bool find_cublas(RtCublas *b, RtErr *e) {
