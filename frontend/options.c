@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct Flag { /* an option, and the subcommands that have it */
@@ -126,6 +127,34 @@ static void options_of(unsigned command, Options *o, struct poptOption *table) {
   table[n] = (struct poptOption)POPT_TABLEEND;
 }
 
+/* A list or a text of popt's, which is freed, in the arena. */
+static char **own_list(Arena *a, char **list) {
+  int n = 0;
+  while (list[n]) n++;
+  char **copy = arena_array(a, char *, n + 1);
+  for (int i = 0; i < n; i++) {
+    copy[i] = arena_strdup(a, list[i]);
+    free(list[i]);
+  }
+  free(list);
+  return copy;
+}
+
+static char *own_text(Arena *a, char *text) {
+  char *copy = arena_strdup(a, text);
+  free(text);
+  return copy;
+}
+
+static void own_values(Arena *a, unsigned command, Options *o) {
+  for (int i = 0; i < NFLAG; i++) {
+    void *at = (char *)o + flags[i].offset;
+    if (!(flags[i].commands & command)) continue;
+    if (flags[i].kind == POPT_ARG_STRING && *(char **)at) *(char **)at = own_text(a, *(char **)at);
+    if (flags[i].kind == POPT_ARG_ARGV && *(char ***)at) *(char ***)at = own_list(a, *(char ***)at);
+  }
+}
+
 /* `NAME=VALUE`, for all of a list. */
 static int bad_pairs(char *const *list, const char *option, const char *form) {
   for (; list && *list; list++) {
@@ -168,6 +197,7 @@ int options_parse(Arena *a, unsigned bit, const char *name, const char *usage, c
   poptContext pc = poptGetContext(NULL, nmine, (const char **)mine, table, 0);
   poptSetOtherOptionHelp(pc, usage);
   while ((code = poptGetNextOpt(pc)) > 0) {}
+  own_values(a, bit, o);
   if (code < -1) {
     code = usage_error("%s: %s", poptBadOption(pc, POPT_BADOPTION_NOALIAS), poptStrerror(code));
   } else if (o->help) {
