@@ -4,6 +4,7 @@
 #include "runtime/blas.h"
 #include "runtime/cpu.h"
 #include "runtime/mlo.h"
+#include "runtime/mlo_math.h"
 
 #include <cblas.h>
 #include <math.h>
@@ -79,6 +80,25 @@ static int begin_serial(int64_t m, int64_t n, int64_t k) {
 
 GEMM(mlo_gemm_f32, float, cblas_sgemm)
 GEMM(mlo_gemm_f64, double, cblas_dgemm)
+
+/* Products of two bf16 or TF32 numbers have at most 22 bits: in f32 they are exact, and the sums
+   are the library's. */
+#define ROUNDED_GEMM(name, nearest)                                                                \
+  void name(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a,        \
+            const float *b, float beta, float *c, void *work) {                                    \
+    if (m == 0 || n == 0) return;                                                                  \
+    float *left = work, *right = left + m * k;                                                     \
+    int nthread = begin_serial(m, n, k);                                                           \
+    _Pragma("omp parallel for simd schedule(static)") for (int64_t i = 0; i < m * k; i++)          \
+        left[i] = nearest(a[i]);                                                                   \
+    _Pragma("omp parallel for simd schedule(static)") for (int64_t i = 0; i < k * n; i++)          \
+        right[i] = nearest(b[i]);                                                                  \
+    mlo_gemm_f32(ta, tb, m, n, k, alpha, left, right, beta, c);                                    \
+    omp_set_num_threads(nthread);                                                                  \
+  }
+
+ROUNDED_GEMM(mlo_gemm_bf16, mlo_bf16f)
+ROUNDED_GEMM(mlo_gemm_tf32, mlo_tf32f)
 
 /* Row-major M is column-major M^T: its factors solve M x = b when they are applied transposed. The
    right-hand sides need columns of their own, so b is transposed on its way in and out. */

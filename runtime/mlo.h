@@ -188,6 +188,12 @@ void mlo_gemm_f32(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha
                   const float *b, float beta, float *c);
 void mlo_gemm_f64(bool ta, bool tb, int64_t m, int64_t n, int64_t k, double alpha, const double *a,
                   const double *b, double beta, double *c);
+/* mlo_gemm_f32 of A and B rounded to bf16 or to TF32, to nearest even; a and b stay as they are;
+   work: m*k + k*n floats. */
+void mlo_gemm_bf16(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
+                   const float *b, float beta, float *c, void *work);
+void mlo_gemm_tf32(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
+                   const float *b, float beta, float *c, void *work);
 /* x = M^-1 b by LU with partial pivoting (LAPACK getrf, getrs): M is m, or its transpose where tm
    is set; m is n x n row-major, b is n x k row-major; m and b stay as they are; work: n*n + n*k
    elements and n 64-bit pivots. Returns 0, or 1 where M is singular (x is then NaN). */

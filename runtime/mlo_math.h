@@ -162,6 +162,19 @@ MLO_INLINE float mlo_powf(float x, float y) {
   return ((y == 0) | (x == 1)) ? 1.0f : r;
 }
 
+/* Without the last `drop` bits of its significand: the nearest such float, of two the one with an
+   even last bit. What lies beyond the largest becomes infinite; NaN stays NaN. Bits alone decide,
+   so that denormals are rounded, too, whatever the thread's mode. */
+MLO_INLINE float mlo_shorterf(float x, int32_t drop) {
+  uint32_t u = mlo_f32_bits(x), low = (1u << drop) - 1;
+  uint32_t r = (u + (low >> 1) + (u >> drop & 1)) & ~low;
+  return mlo_bits_f32((int32_t)(u & 0x7fffffff) > 0x7f800000 ? (u | 0x400000) & ~low : r);
+}
+
+/* Of the operands of products: bf16 has 7 explicit bits, TF32 has 10. */
+MLO_INLINE float mlo_bf16f(float x) { return mlo_shorterf(x, 16); }
+MLO_INLINE float mlo_tf32f(float x) { return mlo_shorterf(x, 13); }
+
 MLO_INLINE float mlo_signf(float x) { return (float)((x > 0) - (x < 0)); }
 MLO_INLINE double mlo_sign(double x) { return (x > 0) - (x < 0); }
 

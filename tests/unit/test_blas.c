@@ -5,6 +5,7 @@
 #include "runtime/blas.h"
 #include "runtime/cpu.h"
 #include "runtime/mlo.h"
+#include "runtime/mlo_math.h"
 
 #include <cblas.h>
 #include <math.h>
@@ -41,6 +42,41 @@ static void test_gemm(void **state) {
   }
   float untouched[1] = {3};
   mlo_gemm_f32(false, false, 0, 1, 1, 1, untouched, untouched, 0, untouched);
+  assert_true(untouched[0] == 3);
+}
+
+/* Operands are rounded where the library reads them, not where they are. */
+static void test_rounded_gemm(void **state) {
+  (void)state;
+  for (int variant = 0; variant < 8; variant++) {
+    bool ta = variant & 1, tb = variant & 2, bf16 = variant & 4;
+    float a[M * K], b[K * N], c[M * N], before[M * K], work[M * K + K * N + 1];
+    for (int i = 0; i < M; i++)
+      for (int k = 0; k < K; k++) a[ta ? k * M + i : i * K + k] = (float)value(i, k);
+    for (int k = 0; k < K; k++)
+      for (int j = 0; j < N; j++) b[tb ? j * K + k : k * N + j] = (float)value(k + 9, j);
+    for (int i = 0; i < M * N; i++) c[i] = (float)i;
+    memcpy(before, a, sizeof a);
+    work[M * K + K * N] = 7;
+    (bf16 ? mlo_gemm_bf16 : mlo_gemm_tf32)(ta, tb, M, N, K, -1, a, b, 0.5f, c, work);
+    assert_memory_equal(a, before, sizeof a);
+    assert_true(work[M * K + K * N] == 7);
+    for (int i = 0; i < M; i++)
+      for (int j = 0; j < N; j++) {
+        double s = 0.5 * (i * N + j), exact = s;
+        for (int k = 0; k < K; k++) {
+          float x = (float)value(i, k), y = (float)value(k + 9, j);
+          exact -= (double)x * (double)y;
+          s -= (double)(bf16 ? mlo_bf16f(x) : mlo_tf32f(x)) *
+               (double)(bf16 ? mlo_bf16f(y) : mlo_tf32f(y));
+        }
+        double far = fabs((double)c[i * N + j] - exact);
+        assert_true(fabs((double)c[i * N + j] - s) < 1e-5);
+        assert_true(far > 1e-6 && far < (bf16 ? 2e-2 : 2e-3));
+      }
+  }
+  float untouched[1] = {3};
+  mlo_gemm_bf16(false, false, 1, 0, 1, 1, untouched, untouched, 0, untouched, NULL);
   assert_true(untouched[0] == 3);
 }
 
@@ -100,8 +136,9 @@ static void test_kernels_of_the_processor(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_gemm), cmocka_unit_test(test_solve),
-                                     cmocka_unit_test(test_build),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_gemm),
+                                     cmocka_unit_test(test_rounded_gemm),
+                                     cmocka_unit_test(test_solve), cmocka_unit_test(test_build),
                                      cmocka_unit_test(test_kernels_of_the_processor)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

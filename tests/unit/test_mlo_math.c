@@ -3,6 +3,7 @@
 
 #include "test_files.h"
 
+#include "runtime/cpu.h"
 #include "runtime/mlo_math.h"
 
 #include <float.h>
@@ -186,10 +187,77 @@ static void test_division(void **state) {
   assert_int_equal(mlo_mod_i32(INT32_MIN, -1), 0);
 }
 
+/* To `bits` explicit bits in doubles, where quotients by powers of two are exact and rint takes the
+   even of two; below the smallest normal number the last bit stays where it is there. */
+static float rounded(float x, int bits) {
+  int e;
+  if (isnan(x) || isinf(x)) return x;
+  frexp(x, &e);
+  double unit = ldexp(1, (e < FLT_MIN_EXP ? FLT_MIN_EXP : e) - 1 - bits);
+  double y = rint((double)x / unit) * unit;
+  return fabs(y) > (double)FLT_MAX ? copysignf(INFINITY, x) : (float)y;
+}
+
+static void check_rounding(uint32_t u) {
+  float x = mlo_bits_f32(u), y[] = {mlo_bf16f(x), mlo_tf32f(x)};
+  static const int bits[] = {7, 10};
+  for (int i = 0; i < 2; i++) {
+    uint32_t got = mlo_f32_bits(y[i]), want = mlo_f32_bits(rounded(x, bits[i]));
+    bool fits = isnan(x) ? isnan(y[i]) && got >> 31 == u >> 31 : got == want;
+    if (!fits || got << (9 + bits[i]))
+      fail_msg("%08x to %d bits: %08x, not %08x", u, bits[i], got, want);
+  }
+}
+
+/* Everywhere, and around all numbers that end in the half of a last bit or begin a new one. */
+static void test_rounding(void **state) {
+  (void)state;
+  for (uint64_t i = 0; i < 1ull << 32; i += 997) check_rounding((uint32_t)i);
+  for (uint32_t i = 0; i < 1u << 20; i++)
+    for (uint32_t d = 0; d < 3; d++) check_rounding((i << 12) + d - 1);
+  static const struct {
+    uint32_t x, bf16, tf32;
+  } c[] = {
+      {0x3f808000, 0x3f800000, 0x3f808000}, /* a tie, down */
+      {0x3f818000, 0x3f820000, 0x3f818000}, /* a tie, up */
+      {0x3f808001, 0x3f810000, 0x3f808000}, /* above a tie */
+      {0xbf801000, 0xbf800000, 0xbf800000}, /* a tie of TF32, down */
+      {0xbf803000, 0xbf800000, 0xbf804000}, /* a tie of TF32, up */
+      {0x00018000, 0x00020000, 0x00018000}, /* denormal */
+      {0x007fffff, 0x00800000, 0x00800000}, /* denormal to the smallest normal number */
+      {0x80000001, 0x80000000, 0x80000000}, /* to -0 */
+      {0x7f7f7fff, 0x7f7f0000, 0x7f7f8000}, /* the largest that stays finite in bf16 */
+      {0x7f7f8000, 0x7f800000, 0x7f7f8000}, /* the first that does not */
+      {0x7f7fffff, 0x7f800000, 0x7f800000}, {0xff800000, 0xff800000, 0xff800000},
+      {0x7f800001, 0x7fc00000, 0x7fc00000}, /* NaN whose only bit is the last */
+      {0xffc12345, 0xffc10000, 0xffc12000},
+  };
+  for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
+    float x = mlo_bits_f32(c[i].x);
+    assert_int_equal(mlo_f32_bits(mlo_bf16f(x)), c[i].bf16);
+    assert_int_equal(mlo_f32_bits(mlo_tf32f(x)), c[i].tf32);
+  }
+}
+
+/* As runs do, whose threads take denormals for zero: vectors of them, too. */
+static void test_rounding_keeps_denormals(void **state) {
+  (void)state;
+  float x[37], y[37];
+  uint32_t mode = rt_float_mode();
+  for (uint32_t i = 0; i < 37; i++) x[i] = mlo_bits_f32(i << 31 | i * 0x22223);
+  rt_set_float_mode(mode | 0x8040);
+#pragma omp simd
+  for (int i = 0; i < 37; i++) y[i] = mlo_bf16f(x[i]);
+  rt_set_float_mode(mode);
+  for (int i = 0; i < 37; i++) assert_int_equal(mlo_f32_bits(y[i]), mlo_f32_bits(rounded(x[i], 7)));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_f32),     cmocka_unit_test(test_f64), cmocka_unit_test(test_values),
-      cmocka_unit_test(test_special), cmocka_unit_test(test_pow), cmocka_unit_test(test_division),
+      cmocka_unit_test(test_f32),      cmocka_unit_test(test_f64),
+      cmocka_unit_test(test_values),   cmocka_unit_test(test_special),
+      cmocka_unit_test(test_pow),      cmocka_unit_test(test_division),
+      cmocka_unit_test(test_rounding), cmocka_unit_test(test_rounding_keeps_denormals),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
