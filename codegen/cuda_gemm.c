@@ -2,10 +2,11 @@
    with both operands' tiles in shared memory (two of each, so that one barrier a step is enough);
    or, for few elements with long sums, a warp an element. Then the epilogue's anchors and stores,
    by the thread that has the element. A kernel that adds several products goes through all of them.
- */
+   Where the library would have rounded operands, elements are rounded as they are read. */
 #include "codegen/gemm_c.h"
 #include "codegen/kernel_cuda.h"
 #include "ir/op.h"
+#include "ir/provider.h"
 
 enum { TILE = LAUNCH_TILE, PITCH = LAUNCH_TILE + 1 };
 
@@ -32,14 +33,15 @@ static Product product_of(Emit *e) {
   return p;
 }
 
-/* "p0[offset + batch + along * row + sum * k]" */
+/* "p0[offset + batch + along * row + sum * k]", or "mlo_bf16f(p0[...])" */
 static const char *element(const Product *p, const Side *s, const char *batch, const char *along,
                            const char *sum) {
   Text t = {.arena = p->e->arena};
+  Products rounded = kernel_products(p->e->program, p->e->kernel);
   text_addf(&t, "p%d[%s * %lld + %s * %lld + %s * %lld + %lld]", s->param, batch,
             (long long)s->batch, along, (long long)s->along, sum, (long long)s->sum,
             (long long)s->offset);
-  return t.s;
+  return rounded ? arena_printf(p->e->arena, "mlo_%sf(%s)", products_name(rounded), t.s) : t.s;
 }
 
 /* The domain's index: variables for the batch's axes, row i and column j. */

@@ -43,17 +43,21 @@ Gemm gemm_of(Emit *e, const Node *n) {
 /* p[batch] = `alpha` product + `beta` p[batch]. */
 static void library_call(Emit *e, const Node *product, int p, int alpha, int beta) {
   Gemm g = gemm_of(e, product);
+  Products rounded = kernel_products(e->program, e->kernel);
+  int work = rounded ? emit_param(e, e->kernel->scratch, NULL, true) : 0;
   emit_open(e);
   int b = emit_var(e, g.batch, "i");
   const char *at = e->var[b].name;
   text_addf(emit_body(e), "%s_%s(%s, %s, %lld, %lld, %lld, %d, p%d + %lld + %s * %lld, ",
-            provider_info(e->kernel->provider)->call, dtype_name(product->type.dtype),
+            provider_info(e->kernel->provider)->call,
+            rounded ? products_name(rounded) : dtype_name(product->type.dtype),
             g.left.sum == 1 ? "false" : "true", g.right.along == 1 ? "false" : "true",
             (long long)g.rows, (long long)g.columns, (long long)g.sum, alpha, g.left.param,
             (long long)g.left.offset, at, (long long)g.left.batch);
-  text_addf(emit_body(e), "p%d + %lld + %s * %lld, %d, p%d + %s * %lld);\n", g.right.param,
+  text_addf(emit_body(e), "p%d + %lld + %s * %lld, %d, p%d + %s * %lld", g.right.param,
             (long long)g.right.offset, at, (long long)g.right.batch, beta, p, at,
             (long long)(g.rows * g.columns));
+  text_add(emit_body(e), rounded ? arena_printf(e->arena, ", p%d);\n", work) : ");\n");
   emit_close(e, cg_for(e, "", b));
 }
 

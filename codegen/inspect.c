@@ -20,10 +20,13 @@ static json_t *numbers(const int64_t *x, int n) {
   return a;
 }
 
-static const char *kind_of(const Kernel *k) {
+static const char *kind_of(const Program *p, const Kernel *k) {
+  static const char *const by_library[NPRODUCTS] = {"gemm (BLAS)", "gemm (BLAS, bf16)",
+                                                    "gemm (BLAS, TF32)"};
   switch (k->kind) {
   case KERNEL_LOOP: return k->order == ORDER_COLUMNS ? "columns" : "loop";
-  case KERNEL_GEMM: return provider_info(k->provider)->call ? "gemm (BLAS)" : "gemm (loops)";
+  case KERNEL_GEMM:
+    return provider_info(k->provider)->call ? by_library[kernel_products(p, k)] : "gemm (loops)";
   case KERNEL_SCATTER: return "scatter";
   case KERNEL_CALL: return "call";
   case NKERNELKIND: break;
@@ -58,7 +61,7 @@ static json_t *kernel_report(const Program *p, const Func *f, const Kernel *k,
   json_object_set_new(o, "name", json_string(k->name));
   json_object_set_new(o, "function", json_string(f->name));
   json_object_set_new(o, "role", json_string(cg_role_name(f->role)));
-  json_object_set_new(o, "kind", json_string(kind_of(k)));
+  json_object_set_new(o, "kind", json_string(kind_of(p, k)));
   json_object_set_new(o, "lines", lines);
   json_object_set_new(o, "domain", numbers(k->dim, k->rank));
   json_object_set_new(o, "reduced", numbers(axis, naxis));

@@ -9,6 +9,7 @@
 #include "codegen/device_text.h"
 #include "codegen/unit_cuda.h"
 #include "ir/op.h"
+#include "ir/provider.h"
 
 static void print_body(Emit *e, const Launch *l, const bool *merge) {
   switch (l->shape) {
@@ -170,13 +171,14 @@ static void product(Device *d, const Func *f, const Kernel *k, const Term *term,
   arg(d, operand_byte(f, n->in[1], &tb));
   arg(d, emit_byte(k->store[0].dest));
   static const char *const types[NDTYPE] = {"MLO_BOOL", "MLO_I32", "MLO_F32", "MLO_F64"};
+  static const char *const precisions[NPRODUCTS] = {"MLO_EXACT", "MLO_BF16", "MLO_TF32"};
   text_addf(
       &d->launches,
       "{MLO_GEMM, 0, 0, 0, %d, 3, 0, %s, %d, %d, %lld, %lld, %lld, %lld, %lld, %lld, %lld, %d, %d, "
-      "MLO_EXACT},\n",
+      "%s},\n",
       first, types[n->type.dtype], ta, tb, (long long)m, (long long)c, (long long)sum,
       (long long)batch, (long long)(m * sum), (long long)(sum * c), (long long)(m * c),
-      term->minus ? -1 : 1, beta);
+      term->minus ? -1 : 1, beta, precisions[kernel_products(d->unit.program, k)]);
   launched(d, NULL, f, k, 0);
 }
 

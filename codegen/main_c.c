@@ -277,7 +277,7 @@ static void program(Main *m, int nsetting, int narray, int nmetric, int nstate, 
             text_quote(u->arena, o->dir), text_quote(u->arena, o->hash));
   text_addf(t, ".version = %s,\n.arch = %s,\n.precision = \"%s\",\n",
             text_quote(u->arena, o->version), text_quote(u->arena, o->arch),
-            dtype_name(p->run.precision));
+            run_precision(&p->run));
   text_addf(t, ".arena_bytes = %lld,\n", (long long)p->arena_bytes);
   text_addf(t, ".nsource = %d,\n.nsetting = %d,\n.narray = %d,\n.nmetric = %d,\n", p->nsource,
             nsetting, narray, nmetric);

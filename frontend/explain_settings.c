@@ -62,8 +62,10 @@ const Explanation explain_settings[] = {
      "}\n"
      "run main of fit { seed = 0; }\n"},
     {"E0522", "a setting of another form",
-     "`file` is a text, `precision` is f32 or f64, `report` is every(STEPS) or\n"
-     "every(STEPS, csv), `checkpoint` is every(STEPS) or every(STEPS, keep = N).\n",
+     "`file` is a text, `precision` is f32, f64, mixed or tf32, `report` is every(STEPS)\n"
+     "or every(STEPS, csv), `checkpoint` is every(STEPS) or every(STEPS, keep = N).\n"
+     "With `mixed` all values are f32, and the operands of large matrix products are\n"
+     "rounded to bf16; with `tf32`, to TF32.\n",
      "level fit {\n"
      "  var w : f32[3] = 0;\n"
      "  minimize sum(w^2);\n"

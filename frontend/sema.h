@@ -38,7 +38,7 @@ typedef struct SemaOptions {
   bool phase; /* other runs follow or precede: --set may be theirs */
   bool pedantic;
   bool check_only;    /* data files may be absent */
-  bool any_precision; /* false: the run's; true: `precision` instead */
+  bool any_precision; /* false: the run's; true: `precision` instead, products exact */
   DType precision;
   SemaProber *probe; /* NULL: all files are absent */
   void *probe_ctx;

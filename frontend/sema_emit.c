@@ -470,7 +470,8 @@ Program *sema_emit(Sema *s) {
                  .checkpoint_keep = s->checkpoint_keep,
                  .best = s->best,
                  .best_max = s->best_max,
-                 .precision = s->ops.flt};
+                 .precision = s->ops.flt,
+                 .products = s->products};
   find_needs(s);
   if (s->diags->nerror) return NULL;
   emit_globals(s, p);

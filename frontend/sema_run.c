@@ -11,12 +11,13 @@ static const AstItem *find_setting(const Symbol *run, const char *name) {
   return NULL;
 }
 
-static bool read_precision(Sema *s, const Symbol *run, DType *out) {
+static bool read_precision(Sema *s, const Symbol *run, DType *out, Products *products) {
   const AstItem *it = find_setting(run, "precision");
   const AstExpr *e = it ? it->value : NULL;
   if (!e || e->kind == EX_ERROR) return false;
-  if (e->kind == EX_NAME && dtype_parse(e->text, out) && dtype_is_float(*out)) return true;
-  diag_error(s->diags, e->span, "E0522", "`precision` is f32 or f64");
+  if (e->kind == EX_NAME && precision_parse(e->text, out, products)) return true;
+  Diag *d = diag_error(s->diags, e->span, "E0522", "`precision` is f32, f64, mixed or tf32");
+  diag_help(s->diags, d, "`mixed` keeps values f32 and multiplies matrices of bf16");
   return false;
 }
 
@@ -56,13 +57,18 @@ static Symbol *choose(Sema *s) {
 
 void sema_choose_run(Sema *s) {
   DType p;
+  Products products;
   s->run = choose(s);
   s->ops.flt = DT_F32;
   for (int i = 0; i < s->nsymbol; i++)
-    if (s->symbol[i]->kind == SYM_RUN && read_precision(s, s->symbol[i], &p) &&
-        s->symbol[i] == s->run)
+    if (s->symbol[i]->kind == SYM_RUN && read_precision(s, s->symbol[i], &p, &products) &&
+        s->symbol[i] == s->run) {
       s->ops.flt = p;
-  if (s->opt->any_precision) s->ops.flt = s->opt->precision;
+      s->products = products;
+    }
+  if (!s->opt->any_precision) return;
+  s->ops.flt = s->opt->precision;
+  s->products = PRODUCTS_EXACT;
 }
 
 /* A count from 1 on; what it counts stands in the message. */

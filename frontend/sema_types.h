@@ -246,6 +246,7 @@ typedef struct Env {
 
 typedef struct Sema {
   Ops ops;
+  Products products; /* of the run */
   Arena *arena;
   Diags *diags;
   const Ast *ast;

@@ -92,7 +92,7 @@ struct Kernel {
      solve. COLUMNS but those that keep the first axis: 8 bytes for every accumulator (16 for
      argmax) of every kept element and chunk; ROWS in parallel without kept axes: 8 (16) bytes for
      every REDUCE anchor and chunk. GEMM by loops with a transposed left operand: m x n accumulators
-     of 8 bytes. */
+     of 8 bytes; by a library with rounded operands: those (kernel_rounded of ir/provider.h). */
   Storage *scratch;
   Storage *
       *dead; /* storages whose value no one needs after this kernel, for --poison; by plan_memory */

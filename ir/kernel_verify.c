@@ -125,6 +125,9 @@ static void check_kind(Audit *c) {
     fail(c, "its first anchor is of another kind");
   bool library = k->kind == KERNEL_GEMM && provider_info(k->provider)->call;
   if (library && !c->wrong) check_library(c);
+  int64_t rounded = c->wrong ? 0 : kernel_rounded(c->p, k);
+  if (rounded && (!k->scratch || type_bytes(k->scratch->type) < rounded * dtype_bytes(DT_F32)))
+    fail(c, "rounded operands need scratch memory of %lld floats", (long long)rounded);
   for (int i = k->kind != KERNEL_LOOP; !library && i < k->nanchor; i++)
     if (op_info(k->anchor[i].node->op)->emit > EMIT_REDUCE)
       fail(c, "%%%u cannot be here", k->anchor[i].node->id);

@@ -148,6 +148,38 @@ bool stmt_is_top_loop(const Program *p, const Stmt *s) {
 
 DType program_float(const Program *p) { return p->run.precision; }
 
+static const struct {
+  const char *name;
+  DType precision;
+  Products products;
+} precisions[] = {{"f32", DT_F32, PRODUCTS_EXACT},
+                  {"f64", DT_F64, PRODUCTS_EXACT},
+                  {"mixed", DT_F32, PRODUCTS_BF16},
+                  {"tf32", DT_F32, PRODUCTS_TF32}};
+enum { NPRECISION = sizeof precisions / sizeof *precisions };
+
+const char *run_precision(const Run *r) {
+  for (int i = 0; i < NPRECISION; i++)
+    if (precisions[i].precision == r->precision && precisions[i].products == r->products)
+      return precisions[i].name;
+  return "";
+}
+
+bool precision_parse(const char *word, DType *precision, Products *products) {
+  for (int i = 0; i < NPRECISION; i++) {
+    if (strcmp(word, precisions[i].name)) continue;
+    *precision = precisions[i].precision;
+    *products = precisions[i].products;
+    return true;
+  }
+  return false;
+}
+
+const char *products_name(Products p) {
+  static const char *const names[NPRODUCTS] = {"exact", "bf16", "tf32"};
+  return names[p];
+}
+
 Stmt *stmt_new(Program *p, StmtKind kind) {
   Stmt *s = arena_new_of(p->arena, Stmt);
   s->kind = kind;

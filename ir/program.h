@@ -227,6 +227,9 @@ struct Source {
   int64_t split_seed;
 };
 
+/* What the operands of a library's f32 products are rounded to, to nearest even; sums are f32. */
+typedef enum Products { PRODUCTS_EXACT, PRODUCTS_BF16, PRODUCTS_TF32, NPRODUCTS } Products;
+
 typedef struct Run {
   const char *name;
   const char *after; /* the run whose final.npz it begins with, or NULL */
@@ -237,7 +240,8 @@ typedef struct Run {
   const char *best;   /* the metric whose best report final.npz holds; NULL: the last step's values */
   bool best_max;      /* the greatest is the best; else the least */
   bool csv;
-  DType precision;
+  DType precision;   /* of all floats that do not say another */
+  Products products; /* not EXACT: precision is f32 */
 } Run;
 
 enum { ARENA_ALIGN = 64 }; /* bytes: where storages start in the arena */
@@ -304,6 +308,12 @@ int64_t cursor_rows(const Cursor *c);
 bool stmt_is_top_loop(const Program *p, const Stmt *s);
 /* The default type of floats in this run. */
 DType program_float(const Program *p);
+/* The precision of a run in words: "f32", "f64", "mixed" (f32, products of bf16) or "tf32" (f32,
+   products of TF32); "" for what no run can have. */
+const char *run_precision(const Run *r);
+/* Sets both parts by such a word; false, and nothing set, where it is another. */
+bool precision_parse(const char *word, DType *precision, Products *products);
+const char *products_name(Products p); /* "exact", "bf16", "tf32" */
 Stmt *stmt_new(Program *p, StmtKind kind);
 
 #endif

@@ -431,7 +431,7 @@ static void put_run(Out *o, const Run *r) {
     put_name(o, r->after);
   }
   put(o, " { seed %lld; report %lld%s; precision %s; ", (long long)r->seed,
-      (long long)r->report_every, r->csv ? " csv" : "", dtype_name(r->precision));
+      (long long)r->report_every, r->csv ? " csv" : "", run_precision(r));
   if (r->checkpoint_every)
     put(o, "checkpoint %lld keep %lld; ", (long long)r->checkpoint_every,
         (long long)r->checkpoint_keep);

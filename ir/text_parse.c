@@ -472,7 +472,7 @@ static void parse_run(Parser *q) {
   r->csv = accept_word(q, "csv");
   expect(q, ";");
   expect_word(q, "precision");
-  if (q->at->kind != TEXT_NAME || !dtype_parse(q->at->text, &r->precision))
+  if (q->at->kind != TEXT_NAME || !precision_parse(q->at->text, &r->precision, &r->products))
     fail(q, "E0601", "expected a precision, found `%s`", q->at->text);
   q->at++;
   expect(q, ";");

@@ -245,7 +245,9 @@ static void check_run(Verifier *v) {
   check_scalar(v, p->seed, DT_I32, "seed");
   if (p->nlevel && !p->run.top) fail(v, "the run has no top level");
   if (p->nlevel && !p->seed) fail(v, "the program has no seed");
-  if (p->run.name && !dtype_is_float(p->run.precision)) fail(v, "the precision is no float type");
+  if (p->run.name && !*run_precision(&p->run))
+    fail(v, "no run has floats of %s with products of %s", dtype_name(p->run.precision),
+         products_name(p->run.products));
   if (p->nlevel && (p->facts & F_ORDERED) && !p->schedule) fail(v, "the program has no schedule");
 }
 

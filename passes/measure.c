@@ -105,8 +105,10 @@ static void set_chunk(Kernel *k, int64_t each) {
                 !(k->kind == KERNEL_GEMM && provider_info(k->provider)->call);
 }
 
-static int64_t scratch_doubles(const Kernel *k) {
+static int64_t scratch_doubles(const Program *p, const Kernel *k) {
   const Node *n = k->nanchor ? k->anchor[0].node : NULL;
+  int64_t rounded = kernel_rounded(p, k);
+  if (rounded) return (rounded + 1) / 2;
   if (k->kind == KERNEL_CALL) {
     int64_t s = n->in[0]->type.dim[0];
     return s * s + type_count(n->type) + s;
@@ -135,7 +137,7 @@ void kernel_measure(Arena *scratch, Program *p, const Func *f, Kernel *k) {
   k->bytes = m.bytes;
   for (int i = 0; i < k->nstore; i++) k->bytes += type_bytes(k->store[i].node->type);
   set_chunk(k, m.flops + m.loads + k->nstore);
-  int64_t n = scratch_doubles(k);
+  int64_t n = scratch_doubles(p, k);
   k->scratch = NULL;
   if (n > 0)
     k->scratch = program_storage(p, ST_TEMP, type_make(DT_F64, 1, &n), "%s.s%s", f->name,
