@@ -1,6 +1,6 @@
 /* Training with products of rounded operands: a network half of whose examples are wrong, and their
    weights by sama and cg, end where they end in f32, but for what rounding changes; a resumed
-   run has the same bits, and hypergradients are checked in f64. */
+   run has the same bits, a device gives the same, and hypergradients are checked in f64. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -138,8 +138,29 @@ static void tools_know_it(void **state) {
   assert_int_equal(system(command), 0);
 }
 
+/* The same operands on both devices: they are nearer to each other than rounding leads away. */
+static void devices_agree(void **state) {
+  (void)state;
+  static const char *const precision[] = {"mixed", "tf32"};
+  static Table host, device, f32;
+  char p[4096];
+  if (!getenv("MLO_CUDA_PATH")) skip();
+  snprintf(p, sizeof p, linear, "f32", "");
+  train(p, "", &f32);
+  for (int k = 0; k < 2; k++) {
+    snprintf(p, sizeof p, linear, precision[k], "");
+    train(p, "", &host);
+    train(p, "--device=cuda", &device);
+    double x = table_at(&host, 0, "fit.loss"), y = table_at(&device, 0, "fit.loss"),
+           z = table_at(&f32, 0, "fit.loss");
+    if (!(fabs(x - y) < 0.2 * fabs(x - z)))
+      fail_msg("%s: %.9g, on the device %.9g, in f32 %.9g", precision[k], x, y, z);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(ends_near_f32),
-                                     cmocka_unit_test(tools_know_it)};
+                                     cmocka_unit_test(tools_know_it),
+                                     cmocka_unit_test(devices_agree)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
