@@ -18,7 +18,7 @@
 #include "passes/passes.h"
 #include "runtime/mlo.h"
 #include "runtime/mlo_math.h"
-#include "tests/emulator/driver.h"
+#include "tests/support/emulated.h"
 #include "tests/support/build.h"
 #include "tests/support/native.h"
 
@@ -225,34 +225,20 @@ static void launches_say_the_precision(void **state) {
 }
 
 /* The whole function as one block, which makes the library's products itself. */
-static void on_device(const void *data) {
-  const Build *b = data;
-  Driver d;
-  const CgLaunch *launch;
-  int n;
-  char *text = cg_cuda(b->p, &(CgOptions){.source = "p.mlo"}, &launch, &n);
-  NEED(n == 1 && launch[0].name);
-  unsigned char *arena = filled(b->p);
-  size_t bytes = (size_t)b->p->arena_bytes;
-  driver_open(&d);
-  CUfunction f = driver_function(&d, driver_compile(&d, text, "products"), launch[0].name);
-  CUdeviceptr at = driver_buffer(&d, arena, bytes);
-  void *arguments[] = {&at};
-  NEED(d.cuLaunchKernel(f, 1, 1, 1, 256, 1, 1, 0, NULL, arguments, NULL) == CUDA_SUCCESS);
-  NEED(d.cuMemcpyDtoH_v2(arena, at, bytes) == CUDA_SUCCESS);
-  check(b, arena);
-  free(arena);
-}
-
 static void cuda_kernels(void **state) {
   (void)state;
-  char said[4096];
   if (!getenv("MLO_CUDA_PATH")) skip();
   for (int n = 0; n < NPRODUCTS; n++) {
     Build b = program((Products)n);
-    int status = scene_run(&(Scene){.body = on_device, .data = &b}, said, sizeof said);
-    assert_string_equal(said, "");
-    assert_int_equal(status, 0);
+    CgOptions o = {.library = "x_", .cuda = true, .only_cuda = true};
+    Native *native = native_load(cg_c(b.p, &o), "-O0");
+    const MloProgram *p = native_find(native, "x_program");
+    assert_int_equal(p->cuda->nlaunch, 1);
+    unsigned char *arena = filled(b.p);
+    assert_true(emulated_run(p, NULL, arena));
+    check(&b, arena);
+    free(arena);
+    native_free(native);
     build_free(&b);
   }
 }
