@@ -7,7 +7,7 @@
 
 /* What one block does, bytes and operations together, while a launch is made: some 60 to the
    nanosecond for about 1.5 microseconds. */
-enum { LAUNCH_WORK = 90000 };
+enum { LAUNCH_WORK = 90000, MOST_PLACES = 500 /* parameters have 4 KiB */ };
 
 /* ---- whether it fits */
 
@@ -42,8 +42,16 @@ bool block_fits(const Item *item, int n) {
                   : add_kernel(x->kernel, &c, 1)))
       return false;
   }
-  return c.work <= c.launches * LAUNCH_WORK;
+  return c.work <= c.launches * LAUNCH_WORK && block_kernels(&item[n - 1]) <= BLOCK_KERNELS;
 }
+
+static int kernels_of(const Stmt *s) {
+  int n = 0;
+  for (; s; s = s->next) n += s->kind == STMT_CALL ? s->func->nkernel : kernels_of(s->body);
+  return n;
+}
+
+int block_kernels(const Item *x) { return x->loop ? kernels_of(x->loop->body) : 1; }
 
 /* ---- its text */
 
@@ -87,23 +95,24 @@ static void order(Block *b, const Access *next, int n) {
       }
 }
 
+/* "(const float *)d3": the storage as one of the block's parameters. */
+static const char *place(Block *b, const char *type, const Storage *s) {
+  BlockEntry *e = &b->entry;
+  int n = 0;
+  while (n < e->nplace && e->place[n] != emit_byte(s)) n++;
+  if (n == MOST_PLACES) compiler_bug("codegen", "one block for more than %d storages", MOST_PLACES);
+  if (n == e->nplace) VEC_PUSH(b->d->unit.arena, e->place, e->nplace, e->place_cap, emit_byte(s));
+  return arena_printf(b->d->unit.arena, "(%s *)d%d", type, n);
+}
+
 /* What a kernel's function is given for its parameters. */
 static void arguments(Block *b, const Emit *e) {
   for (int i = 0; i < e->nparam; i++) {
     const Param *p = &e->param[i];
     const char *type = e->target->element[p->s->type.dtype];
-    int n = 0;
-    if (storage_root(p->s)->kind == ST_DATA) {
-      while (n < b->entry.ndata && b->entry.data[n] != p->s) n++;
-      if (n == b->entry.ndata)
-        VEC_PUSH(e->arena, b->entry.data, b->entry.ndata, b->entry.data_cap, p->s);
-      text_addf(&b->text, ", (const %s *)d%d", type, n);
-    } else {
-      text_addf(&b->text, ", (%s%s *)(arena + %lld)", p->store ? "" : "const ", type,
-                (long long)emit_byte(p->s));
-    }
-    if (p->row)
-      text_addf(&b->text, ", (const int32_t *)(arena + %lld)", (long long)emit_byte(p->row));
+    if (!p->store) type = arena_printf(e->arena, "const %s", type);
+    text_addf(&b->text, ", %s", place(b, type, p->s));
+    if (p->row) text_addf(&b->text, ", %s", place(b, "const int32_t", p->row));
   }
 }
 
@@ -135,19 +144,16 @@ static void statements(Block *b, const Stmt *s);
 static void loop(Block *b, const Stmt *s) {
   Arena *a = b->d->unit.arena;
   const char *i = arena_printf(a, "n%d", b->nname++), *n;
-  n = s->count_setting ? arena_printf(a, "*(const int32_t *)(arena + %lld)",
-                                      (long long)emit_byte(s->count_setting))
+  n = s->count_setting ? arena_printf(a, "*%s", place(b, "const int32_t", s->count_setting))
                        : arena_printf(a, "%lld", (long long)s->count);
   barrier(b);
   text_addf(&b->text, "for (int32_t %s = 0; %s < %s; %s++) {\n", i, i, n, i);
   if (s->kind == STMT_WHILE) {
-    text_addf(&b->text, "if (!*(const uint8_t *)(arena + %lld)) break;\n",
-              (long long)emit_byte(s->cond));
+    text_addf(&b->text, "if (!*%s) break;\n", place(b, "const uint8_t", s->cond));
     note(b, s->cond, false);
   }
   if (s->counter) {
-    text_addf(&b->text, "if (threadIdx.x == 0) *(int32_t *)(arena + %lld) = %s;\n",
-              (long long)emit_byte(s->counter), i);
+    text_addf(&b->text, "if (threadIdx.x == 0) *%s = %s;\n", place(b, "int32_t", s->counter), i);
     note(b, s->counter, true);
   }
   statements(b, s->body);
@@ -155,8 +161,7 @@ static void loop(Block *b, const Stmt *s) {
   text_add(&b->text, "}\n");
   if (s->kind == STMT_WHILE) note(b, s->cond, false);
   if (!s->counter) return;
-  text_addf(&b->text, "if (threadIdx.x == 0) *(int32_t *)(arena + %lld) = %s;\n",
-            (long long)emit_byte(s->counter), n);
+  text_addf(&b->text, "if (threadIdx.x == 0) *%s = %s;\n", place(b, "int32_t", s->counter), n);
   note(b, s->counter, true);
 }
 
@@ -223,8 +228,8 @@ void block_launch(Device *d, const Item *item, int n, int around) {
   e->func = item[0].func;
   e->name = arena_printf(a, "%sblock%d_%s", prefix, d->nlaunch, text_identifier(a, e->func->name));
   Text t = {.arena = a};
-  text_addf(&t, "MLO_KERNEL __launch_bounds__(%d, 1) %s(uint8_t *arena", LAUNCH_BLOCK, e->name);
-  for (int i = 0; i < e->ndata; i++) text_addf(&t, ", const uint8_t *d%d", i);
+  text_addf(&t, "MLO_KERNEL __launch_bounds__(%d, 1) %s(", LAUNCH_BLOCK, e->name);
+  for (int i = 0; i < e->nplace; i++) text_addf(&t, "%suint8_t *d%d", i ? ", " : "", i);
   text_addf(&t, "%s%s) {\n", e->scratch ? ", uint8_t *scratch" : "",
             around ? ", const uint8_t *on" : "");
   if (around) text_add(&t, "if (!*on) return;\n");

@@ -28,8 +28,11 @@ static void end_func(Walk *w) {
 
 /* From `at` on: the longest run of items that one block does. */
 static int run_length(const Walk *w, int at) {
-  int n = 0;
-  while (at + n < w->nitem && block_fits(&w->item[at + n], 1)) n++;
+  int n = 0, kernels = 0;
+  for (; at + n < w->nitem && block_fits(&w->item[at + n], 1); n++) {
+    kernels += block_kernels(&w->item[at + n]);
+    if (kernels > BLOCK_KERNELS) break;
+  }
   return n;
 }
 

@@ -235,8 +235,7 @@ static int entry_named(Device *d, const char *name) {
 void device_block(Device *d, const BlockEntry *b, int loop) {
   int first = d->narg, number = entry_named(d, b->name);
   text_add(&d->entries, b->text);
-  arg(d, 0);
-  for (int i = 0; i < b->ndata; i++) arg(d, emit_byte(b->data[i]));
+  for (int i = 0; i < b->nplace; i++) arg(d, b->place[i]);
   if (b->scratch) arg(d, -1);
   if (loop) arg(d, -1 - guard_byte(loop));
   launch_row(d, number, 1, LAUNCH_BLOCK, first);

@@ -39,14 +39,14 @@ CKernel *device_kernel(Device *d, const Func *f, const Kernel *k, const Launch *
 /* One kernel's launches. loop > 0: within that loop with a condition: they do nothing in rounds
    that do not count. */
 void device_launch(Device *d, const Func *f, const Kernel *k, int loop);
-/* A kernel of one block. Its parameters: the arena; each of `data`, which may lie outside of it (a
-   device that has no room for a source reads it from the host's memory); scratch memory, if used; a
-   condition, within a loop that has one. */
+/* A kernel of one block. Its parameters: pointers to each of `place` (bytes from the arena's start:
+   where those lie on the device is the runtime's business); scratch memory, if used; a condition,
+   within a loop that has one. */
 typedef struct BlockEntry {
   const char *name, *text;
   const Func *func; /* the first of its parts */
-  const Storage **data;
-  int ndata, data_cap;
+  int64_t *place;
+  int nplace, place_cap;
   bool scratch;
 } BlockEntry;
 void device_block(Device *d, const BlockEntry *b, int loop);
@@ -67,6 +67,9 @@ typedef struct Item {
   const Stmt *loop;
 } Item;
 
+/* A block has no more than BLOCK_KERNELS kernels: what it is given has limits. */
+enum { BLOCK_KERNELS = 60 };
+int block_kernels(const Item *item);
 /* Whether one block does it in less time than its launches take. */
 bool block_fits(const Item *item, int n);
 /* One launch for all items. */
