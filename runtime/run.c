@@ -322,7 +322,7 @@ static int execute_on(MloRun *run, RtErr *e) {
   const MloProgram *p = run->program;
   const RtDevice *d = &run->device;
   uint32_t mode = rt_float_mode();
-  run->nthread = rt_threads_start(run->option.nthread);
+  run->nthread = d->cuda ? 1 : rt_threads_start(run->option.nthread);
   if (!d->cuda && rt_blas_start) rt_blas_start();
   if (!d->cuda) rt_prefetch_begin(&run->prefetch, p, run->arena, run->nthread);
   if (run->option.verbose && d->cuda)

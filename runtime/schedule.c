@@ -76,9 +76,11 @@ static int report(Walk *w, int at) {
 
 /* Whether the statements are calls, loops without reports, and reports. */
 static bool flat(const MloStmt *s, int at, int end) {
-  for (; at < end; at = s[at].next)
+  for (; at < end; at = s[at].next) {
+    if (s[at].kind > MLO_REPORT) return false;
     for (int i = at + 1; s[at].kind != MLO_REPORT && i < s[at].next; i++)
       if (s[i].kind >= MLO_REPORT || s[i].top) return false;
+  }
   return true;
 }
 

@@ -207,6 +207,34 @@ static void test_stop(void **state) {
   teardown(c);
 }
 
+/* Reports in a loop that is not the top level's, which a condition ends after five of its rounds.
+ */
+static void test_other_loops(void **state) {
+  (void)state;
+  Case *c = setup();
+  const MloStmt stmt[] = {
+      CALL(0, F_INIT),
+      {MLO_WHILE, 6, -1, -1, false, 9, MLO_NOWHERE, IN_ARENA(inner), IN_ARENA(on)},
+      CALL(2, F_MOVE),
+      CALL(3, F_PRODUCT),
+      REPORT(MLO_REPORT, 6, IN_ARENA(inner)),
+      CALL(5, F_SUM),
+  };
+  char out[512], path[512];
+  size_t n;
+  c->program.stmt = c->code.stmt = stmt;
+  c->program.nstmt = c->code.nstmt = sizeof stmt / sizeof *stmt;
+  c->program.report_every = 1;
+  CHECK(0, "", "-q", "--device=cpu", "--set", "rate=100", "--out", at(c, "cpu", out));
+  CHECK(0, "", "-q", "--device=cuda", "--set", "rate=100", "--out", at(c, "cuda", out));
+  same_results(c);
+  char *rows = read_bytes(at(c, "cuda/metrics.csv", path), &n);
+  assert_non_null(strstr(rows, "\n4,"));
+  assert_null(strstr(rows, "\n5,"));
+  free(rows);
+  teardown(c);
+}
+
 /* ---- graphs */
 
 /* The counts of a run of so many steps that reports at its first and its last. */
@@ -348,13 +376,18 @@ static void test_images(void **state) {
   RtNvrtc *n = rt_nvrtc_open(&e);
   assert_non_null(n);
   assert_true(rt_nvrtc_compile(n, device_source, "p.cu", "sm_90", &image, &e));
-  MloCubin cubin[] = {{"sm_80", (const unsigned char *)"x", 1}, {"sm_90", image.byte, image.n}};
+  MloCubin cubin[] = {{"sm_80", (const unsigned char *)"x", 1},
+                      {"sm_90", image.byte, image.n},
+                      {"sm_91", (const unsigned char *)"x", 1},
+                      {"sm_91a", (const unsigned char *)"x", 1}};
   c->code.cubin = cubin;
-  c->code.ncubin = 2;
+  c->code.ncubin = 4;
   c->code.source = NULL;
   CHECK(0, "20 of 20 steps", "--device=cuda");
   c->environment[0] = "MLO_EMU_CC=120";
-  CHECK(5, "is sm_120; this executable has kernels for sm_80, sm_90 alone and no source of them",
+  CHECK(5,
+        "is sm_120; this executable has kernels for sm_80, sm_90, sm_91, sm_91a alone and no "
+        "source of them",
         "--device=cuda");
   c->environment[0] = NULL;
   c->code.ncubin = 1;
@@ -366,6 +399,25 @@ static void test_images(void **state) {
   CHECK(5, "there is no kernel `init`", "--device=cuda");
   rt_image_free(&image);
   rt_nvrtc_close(n);
+  teardown(c);
+}
+
+/* A driver without a compiler that goes with it: there is none, or it is of another make. */
+static void test_driver_alone(void **state) {
+  (void)state;
+  Case *c = setup();
+  char folder[512], link[600], path[600], own[600], *real = realpath(getenv("MLO_CUDA_PATH"), NULL);
+  assert_non_null(real);
+  assert_int_equal(mkdir(at(c, "driver", folder), 0700), 0);
+  snprintf(path, sizeof path, "%s/libcuda.so.1", real);
+  snprintf(link, sizeof link, "%s/libcuda.so.1", folder);
+  assert_int_equal(symlink(path, link), 0);
+  snprintf(own, sizeof own, "MLO_CUDA_PATH=%s", folder);
+  c->environment[0] = own;
+  c->environment[1] = c->cache;
+  CHECK(5, "p: ", "--device=cuda");
+  CHECK(0, "running on the CPU", "--device=auto");
+  free(real);
   teardown(c);
 }
 
@@ -409,12 +461,13 @@ static void test_words(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_results),     cmocka_unit_test(test_best_and_load),
-      cmocka_unit_test(test_checkpoints), cmocka_unit_test(test_interrupted),
-      cmocka_unit_test(test_stop),        cmocka_unit_test(test_graphs),
-      cmocka_unit_test(test_large_step),  cmocka_unit_test(test_choice),
-      cmocka_unit_test(test_memory),      cmocka_unit_test(test_cache),
-      cmocka_unit_test(test_images),      cmocka_unit_test(test_failures),
+      cmocka_unit_test(test_results),      cmocka_unit_test(test_best_and_load),
+      cmocka_unit_test(test_checkpoints),  cmocka_unit_test(test_interrupted),
+      cmocka_unit_test(test_stop),         cmocka_unit_test(test_other_loops),
+      cmocka_unit_test(test_graphs),       cmocka_unit_test(test_large_step),
+      cmocka_unit_test(test_choice),       cmocka_unit_test(test_memory),
+      cmocka_unit_test(test_cache),        cmocka_unit_test(test_images),
+      cmocka_unit_test(test_driver_alone), cmocka_unit_test(test_failures),
       cmocka_unit_test(test_words),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
