@@ -12,15 +12,18 @@
 enum { KB = 1024, WARP = 32, PARTS = 4, PART_REGISTERS = 16384, REGISTER_UNIT = 256 };
 enum { MOST_THREADS = 1024, MOST_REGISTERS = 255, MOST_SHARED = 48 * KB }; /* of a block */
 
-/* name, threads, blocks, shared, reserved, shared_unit, device, processors, bandwidth, f32, f64 */
+/* name, threads, blocks, shared, reserved, shared_unit, device, processors, bandwidth, f32, f64,
+ * bf16, tf32 */
 static const Arch archs[] = {
-    {"sm_75", 1024, 16, 64 * KB, 0, 256, "T4", 40, 320e9, 8.1e12, 0.253e12},
-    {"sm_80", 2048, 32, 164 * KB, KB, 128, "A100 SXM", 108, 2039e9, 19.5e12, 9.7e12},
-    {"sm_86", 1536, 16, 100 * KB, KB, 128, "A10", 72, 600e9, 31.2e12, 0.488e12},
-    {"sm_89", 1536, 24, 100 * KB, KB, 128, "L40S", 142, 864e9, 91.6e12, 1.43e12},
-    {"sm_90", 2048, 32, 228 * KB, KB, 128, "H100 SXM", 132, 3350e9, 67e12, 34e12},
-    {"sm_100", 2048, 32, 228 * KB, KB, 128, "B200", 148, 7700e9, 75e12, 37e12},
-    {"sm_120", 1536, 24, 100 * KB, KB, 128, "RTX 5090", 170, 1792e9, 104.8e12, 1.64e12},
+    {"sm_75", 1024, 16, 64 * KB, 0, 256, "T4", 40, 320e9, 8.1e12, 0.253e12, 8.1e12, 8.1e12},
+    {"sm_80", 2048, 32, 164 * KB, KB, 128, "A100 SXM", 108, 2039e9, 19.5e12, 9.7e12, 312e12,
+     156e12},
+    {"sm_86", 1536, 16, 100 * KB, KB, 128, "A10", 72, 600e9, 31.2e12, 0.488e12, 125e12, 62.5e12},
+    {"sm_89", 1536, 24, 100 * KB, KB, 128, "L40S", 142, 864e9, 91.6e12, 1.43e12, 362e12, 183e12},
+    {"sm_90", 2048, 32, 228 * KB, KB, 128, "H100 SXM", 132, 3350e9, 67e12, 34e12, 989e12, 495e12},
+    {"sm_100", 2048, 32, 228 * KB, KB, 128, "B200", 148, 7700e9, 75e12, 37e12, 2250e12, 1125e12},
+    {"sm_120", 1536, 24, 100 * KB, KB, 128, "RTX 5090", 170, 1792e9, 104.8e12, 1.64e12, 209.5e12,
+     104.8e12},
 };
 enum { NARCH = sizeof archs / sizeof *archs };
 

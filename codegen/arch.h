@@ -14,6 +14,7 @@ typedef struct Arch {
   int processors;            /* its multiprocessors */
   double bandwidth;          /* of its memory, bytes a second */
   double f32, f64;           /* flop a second, without tensor cores */
+  double bf16, tf32;         /* ..of products by tensor cores, dense; f32 where there are none */
 } Arch;
 
 /* The devices that are known, in order; NULL from the last on. */

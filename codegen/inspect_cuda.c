@@ -12,6 +12,7 @@
 #include "codegen/spans.h"
 #include "ir/kernel.h"
 #include "ir/launch.h"
+#include "ir/provider.h"
 
 typedef struct Report {
   const Program *p;
@@ -39,9 +40,15 @@ static bool is_f64(const Kernel *k) {
   return false;
 }
 
-static double arithmetic(const Report *r, const Kernel *k) {
-  return (double)k->flops / (is_f64(k) ? r->arch.f64 : r->arch.f32);
+/* The library's products of rounded operands are done by tensor cores. */
+static double rate(const Report *r, const Kernel *k) {
+  Products products = launch_by_library(k) ? kernel_products(r->p, k) : PRODUCTS_EXACT;
+  if (products == PRODUCTS_BF16) return r->arch.bf16;
+  if (products == PRODUCTS_TF32) return r->arch.tf32;
+  return is_f64(k) ? r->arch.f64 : r->arch.f32;
 }
+
+static double arithmetic(const Report *r, const Kernel *k) { return (double)k->flops / rate(r, k); }
 
 static double traffic(const Report *r, const Kernel *k) {
   return (double)k->bytes / r->arch.bandwidth;
@@ -256,6 +263,8 @@ static json_t *device_report(const Report *r) {
   set_real(o, "bandwidth", r->arch.bandwidth);
   set_real(o, "flops_f32", r->arch.f32);
   set_real(o, "flops_f64", r->arch.f64);
+  set_real(o, "flops_bf16", r->arch.bf16);
+  set_real(o, "flops_tf32", r->arch.tf32);
   set_integer(o, "kernels", r->nkernel);
   set_integer(o, "code", code);
   json_object_set_new(o, "loose", loose_kernels(r));
@@ -280,7 +289,7 @@ const char *inspect_cuda(const Program *p, const CgCompiled *code, json_t *repor
     return arena_printf(p->arena, "no device of architecture %s is known", code->cubin.arch);
   r.arch = *known;
   if (code->bandwidth > 0) r.arch.bandwidth = code->bandwidth;
-  if (code->flops > 0) r.arch.f32 = r.arch.f64 = code->flops;
+  if (code->flops > 0) r.arch.f32 = r.arch.f64 = r.arch.bf16 = r.arch.tf32 = code->flops;
   if (!cubin_read(p->arena, code->cubin.image, code->cubin.n, code->log, &r.kernel, &r.nkernel,
                   &error))
     return arena_printf(p->arena, "the image for %s cannot be read: %s", code->cubin.arch, error);

@@ -53,8 +53,10 @@ void inspect_print_device(const json_t *device, FILE *out) {
   if (!device) return;
   fprintf(out, "device %s, as %s: ", string(device, "arch"), string(device, "assumed"));
   count(out, integer(device, "multiprocessors"), "multiprocessor");
-  fprintf(out, ", %.4g GB/s, %.4g TFLOP/s in f32, %.4g in f64\n", number(device, "bandwidth") / 1e9,
+  fprintf(out, ", %.4g GB/s, %.4g TFLOP/s in f32, %.4g in f64; ", number(device, "bandwidth") / 1e9,
           number(device, "flops_f32") / 1e12, number(device, "flops_f64") / 1e12);
+  fprintf(out, "products of bf16 %.4g, of TF32 %.4g\n", number(device, "flops_bf16") / 1e12,
+          number(device, "flops_tf32") / 1e12);
   count(out, integer(device, "kernels"), "kernel");
   fprintf(out, " of %lld bytes of code; ", integer(device, "code"));
   const json_t *loose = json_object_get(device, "loose");

@@ -38,7 +38,8 @@ static void values_of_nvidia(void **state) {
     const Arch *a = arch_at(n);
     assert_string_equal(a->name, expected[n].arch);
     assert_ptr_equal(arch_find(a->name), a);
-    assert_true(a->bandwidth > 1e11 && a->f32 > a->f64 && a->f64 > 1e11 && a->processors > 0);
+    assert_true(a->bandwidth > 1e11 && a->f32 > a->f64 && a->f64 > 1e11 && a->processors > 0 &&
+                a->bf16 >= a->tf32 && a->tf32 >= a->f32);
     for (int i = 0; i < NCASE; i++) {
       const Case *c = &cases[i];
       Occupancy o = occupancy(a, c->threads, c->registers, c->shared);

@@ -12,20 +12,20 @@
 #include <math.h>
 #include <stdlib.h>
 
-static const char text[] = "level fit {\n"
-                           "  var w : f32[4096] = 1;\n"
-                           "  minimize 0.5 * norm2(w - tune.x) + 0.1 * norm2(w);\n"
-                           "  optimizer = sgd(lr = 0.1);\n"
-                           "  steps = 7;\n"
-                           "}\n"
-                           "level tune {\n"
-                           "  var x : f32[4096] = 2;\n"
-                           "  argmin fit via cg(iters = 5);\n"
-                           "  minimize norm2(fit.w) + norm2(x);\n"
-                           "  optimizer = sgd(lr = 0.1);\n"
-                           "  steps = 3;\n"
-                           "}\n"
-                           "run main of tune {}\n";
+static const char two[] = "level fit {\n"
+                          "  var w : f32[4096] = 1;\n"
+                          "  minimize 0.5 * norm2(w - tune.x) + 0.1 * norm2(w);\n"
+                          "  optimizer = sgd(lr = 0.1);\n"
+                          "  steps = 7;\n"
+                          "}\n"
+                          "level tune {\n"
+                          "  var x : f32[4096] = 2;\n"
+                          "  argmin fit via cg(iters = 5);\n"
+                          "  minimize norm2(fit.w) + norm2(x);\n"
+                          "  optimizer = sgd(lr = 0.1);\n"
+                          "  steps = 3;\n"
+                          "}\n"
+                          "run main of tune {}\n";
 
 typedef struct Inspected {
   Arena *arena;
@@ -37,7 +37,7 @@ typedef struct Inspected {
 
 /* The program; poison: every kernel has launches of its own. The first of them is called like a
    kernel of the cubin. */
-static Inspected *begin(bool poison) {
+static Inspected *begin(const char *text, bool poison) {
   Arena *a = arena_new();
   Inspected *x = arena_new_of(a, Inspected);
   const CgLaunch *launch;
@@ -68,7 +68,7 @@ static json_t *report(const Inspected *x, int *loose) {
   char *json = NULL;
   size_t n;
   FILE *f = open_memstream(&json, &n);
-  assert_null(cg_inspect(x->program, text, &x->code, f, true, loose));
+  assert_null(cg_inspect(x->program, two, &x->code, f, true, loose));
   fclose(f);
   json_t *o = json_loads(json, 0, NULL);
   assert_non_null(o);
@@ -118,7 +118,7 @@ static void check_sums(const json_t *o) {
 static void sums(void **state) {
   (void)state;
   for (int poison = 0; poison < 2; poison++) {
-    Inspected *x = begin(poison);
+    Inspected *x = begin(two, poison);
     json_t *o = report(x, NULL);
     check_sums(o);
     double launches = number(json_object_get(o, "step"), "launches");
@@ -133,7 +133,7 @@ static void sums(void **state) {
 
 static void kernels(void **state) {
   (void)state;
-  Inspected *x = begin(false);
+  Inspected *x = begin(two, false);
   int loose = 0, own = 0;
   size_t i;
   json_t *o = report(x, &loose), *k;
@@ -166,22 +166,56 @@ static void kernels(void **state) {
   arena_free(x->arena);
 }
 
+/* Seconds of the product in a program of one, by the rates of an H100. */
+static double product(const char *precision) {
+  static const char form[] = "level fit { var A : f32[512, 512] = normal(1);\n"
+                             "  minimize norm2(A @ A); optimizer = sgd(lr = 0.1); steps = 2; }\n"
+                             "run main of fit { precision = %s; }\n";
+  char text[400];
+  double seconds = 0;
+  size_t i;
+  json_t *k;
+  snprintf(text, sizeof text, form, precision);
+  Inspected *x = begin(text, false);
+  x->code.bandwidth = 1e18;
+  x->code.flops = 0;
+  json_t *o = report(x, NULL);
+  json_array_foreach(json_object_get(o, "kernels"), i, k) {
+    const json_t *d = json_object_get(k, "device");
+    if (!strcmp(json_string_value(json_object_get(k, "name")), "fit.objective.k0"))
+      seconds = number(d, "seconds") / number(k, "flops");
+  }
+  json_decref(o);
+  arena_free(x->arena);
+  return seconds;
+}
+
+static void products(void **state) {
+  (void)state;
+  static const struct {
+    const char *precision;
+    double rate;
+  } cases[] = {{"f32", 67e12}, {"mixed", 989e12}, {"tf32", 495e12}, {"f64", 34e12}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    assert_true(fabs(product(cases[i].precision) * cases[i].rate - 1) < 1e-9);
+}
+
 static void wrong_images(void **state) {
   (void)state;
-  Inspected *x = begin(false);
+  Inspected *x = begin(two, false);
   const char *error;
   x->code.cubin.arch = "sm_20";
-  error = cg_inspect(x->program, text, &x->code, stdout, true, NULL);
+  error = cg_inspect(x->program, two, &x->code, stdout, true, NULL);
   assert_string_equal(error, "no device of architecture sm_20 is known");
   x->code.cubin.arch = "sm_90";
   x->code.cubin.n = 7;
-  error = cg_inspect(x->program, text, &x->code, stdout, true, NULL);
+  error = cg_inspect(x->program, two, &x->code, stdout, true, NULL);
   assert_string_equal(error, "the image for sm_90 cannot be read: it is no cubin");
   arena_free(x->arena);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(sums), cmocka_unit_test(kernels),
-                                     cmocka_unit_test(wrong_images)};
+                                     cmocka_unit_test(products), cmocka_unit_test(wrong_images)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
