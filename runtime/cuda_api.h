@@ -28,6 +28,7 @@ enum {
   CU_FAILED_LAST = 719,
   CU_MAJOR = 75, /* CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR */
   CU_MINOR = 76,
+  CU_PIN_FOR_DEVICE = 2, /* CU_MEMHOSTREGISTER_DEVICEMAP */
   CU_STREAM_NON_BLOCKING = 1,
   CU_EVENT_DISABLE_TIMING = 2,
   CU_CAPTURE_THREAD_LOCAL = 1
@@ -49,6 +50,9 @@ typedef struct RtCuda {
   int (*memory)(size_t *free, size_t *total);
   int (*allocate)(CuAddress *at, size_t n);
   int (*free)(CuAddress at);
+  int (*pin)(void *at, size_t n, unsigned flags);
+  int (*unpin)(void *at);
+  int (*pinned)(CuAddress *device, void *at, unsigned flags);
   int (*to_device)(CuAddress to, const void *from, size_t n, CuStream s);
   int (*to_host)(void *to, CuAddress from, size_t n, CuStream s);
   int (*within)(CuAddress to, CuAddress from, size_t n, CuStream s);

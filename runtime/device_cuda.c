@@ -46,6 +46,42 @@ static bool allocate(RtDevice *d, CuAddress *at, size_t n, size_t needed, RtErr 
                  d->name, 1e-6 * (double)needed, 1e-6 * (double)left, 1e-6 * (double)total);
 }
 
+static size_t arena_bytes(const RtDevice *d) {
+  return d->run->program->arena_bytes - cuda_hole_bytes(d->cuda);
+}
+
+/* All buffers; they stay there where it fails. */
+static bool make_buffers(RtDevice *d, size_t work, RtErr *e) {
+  Cuda *c = d->cuda;
+  size_t arena = arena_bytes(d), needed = arena + c->code->scratch_bytes + work;
+  return allocate(d, &c->arena, arena, needed, e) &&
+         allocate(d, &c->scratch, c->code->scratch_bytes, needed, e) &&
+         (!work || allocate(d, &c->workspace, work, needed, e));
+}
+
+static void free_buffers(Cuda *c) {
+  CuAddress *const buffer[] = {&c->workspace, &c->scratch, &c->arena};
+  for (int i = 0; i < 3; i++) {
+    if (*buffer[i]) c->api.free(*buffer[i]);
+    *buffer[i] = 0;
+  }
+}
+
+/* The whole arena; where that does not fit, all but what may stay in the host's memory. */
+static bool fit(RtDevice *d, size_t work, RtErr *e) {
+  Cuda *c = d->cuda;
+  RtErr whole = {0};
+  if (make_buffers(d, work, &whole)) return true;
+  free_buffers(c);
+  if (!cuda_find_holes(d, e)) return false;
+  if (!c->nhole) return rt_fail(e, whole.code, "%s", whole.text);
+  if (!make_buffers(d, work, e) || !cuda_map_holes(d, e)) return false;
+  if (!d->run->option.quiet)
+    fprintf(stderr, "%s: %.1f MB of data stay in the host's memory: %s has no room for them\n",
+            d->run->program->name, 1e-6 * (double)cuda_hole_bytes(c), d->name);
+  return true;
+}
+
 static bool make_room(RtDevice *d, RtErr *e) {
   Cuda *c = d->cuda;
   const MloDevice *code = c->code;
@@ -55,18 +91,13 @@ static bool make_room(RtDevice *d, RtErr *e) {
     gemm = gemm || code->launch[i].kind == MLO_GEMM;
     if (code->launch[i].narg > most) most = code->launch[i].narg;
   }
-  size_t arena = d->run->program->arena_bytes, work = gemm ? CUDA_WORKSPACE : 0,
-         needed = arena + code->scratch_bytes + work;
+  size_t work = gemm ? CUDA_WORKSPACE : 0;
   c->value = malloc((size_t)most * sizeof *c->value);
   c->parameter = malloc((size_t)most * sizeof *c->parameter);
   c->head = malloc(((size_t)code->nstmt + 1) * sizeof *c->head);
   if (!c->value || !c->parameter || !c->head) return rt_fail(e, RT_DEVICE, "out of memory");
   for (i = 0; i <= code->nstmt; i++) c->head[i] = -1;
-  if (!allocate(d, &c->arena, arena, needed, e) ||
-      !allocate(d, &c->scratch, code->scratch_bytes, needed, e))
-    return false;
-  return !gemm || (allocate(d, &c->workspace, work, needed, e) &&
-                   rt_cublas_open(&c->blas, c->stream, c->workspace, work, e));
+  return fit(d, work, e) && (!gemm || rt_cublas_open(&c->blas, c->stream, c->workspace, work, e));
 }
 
 static bool make_events(RtDevice *d, RtErr *e) {
@@ -83,7 +114,7 @@ static bool make_events(RtDevice *d, RtErr *e) {
 
 static bool clear(RtDevice *d) {
   Cuda *c = d->cuda;
-  size_t arena = d->run->program->arena_bytes, scratch = c->code->scratch_bytes;
+  size_t arena = arena_bytes(d), scratch = c->code->scratch_bytes;
   return (!arena || rt_cuda_ok(&c->api, c->api.fill(c->arena, 0, arena, c->stream), d->err,
                                "the arena cannot be cleared")) &&
          (!scratch || rt_cuda_ok(&c->api, c->api.fill(c->scratch, 0, scratch, c->stream), d->err,
@@ -92,13 +123,14 @@ static bool clear(RtDevice *d) {
 
 static bool set(RtDevice *d, int64_t at, int32_t value) {
   Cuda *c = d->cuda;
-  int result = c->api.fill_words(c->arena + (CuAddress)at, (unsigned)value, 1, c->stream);
+  int result = c->api.fill_words(cuda_place(c, at), (unsigned)value, 1, c->stream);
   return rt_cuda_ok(&c->api, result, d->err, "a counter cannot be set");
 }
 
 static bool put(RtDevice *d, int64_t at, size_t n) {
   Cuda *c = d->cuda;
-  int result = n ? c->api.to_device(c->arena + (CuAddress)at, d->arena + at, n, c->stream) : 0;
+  if (!n || cuda_is_host(c, at)) return true;
+  int result = c->api.to_device(cuda_place(c, at), d->arena + at, n, c->stream);
   return rt_cuda_ok(&c->api, result, d->err, "data cannot be copied to %s", d->name);
 }
 
@@ -110,8 +142,8 @@ static bool failed_before(RtDevice *d, int result) {
 
 static bool fetch(RtDevice *d, int64_t at, size_t n) {
   Cuda *c = d->cuda;
-  return !n ||
-         failed_before(d, c->api.to_host(d->arena + at, c->arena + (CuAddress)at, n, c->stream));
+  return !n || cuda_is_host(c, at) ||
+         failed_before(d, c->api.to_host(d->arena + at, cuda_place(c, at), n, c->stream));
 }
 
 static bool wait(RtDevice *d) { return failed_before(d, d->cuda->api.wait(d->cuda->stream)); }
@@ -144,9 +176,8 @@ static void close(RtDevice *d) {
   for (int i = 0; i < 2; i++)
     if (c->pace.event[i]) api->event_free(c->pace.event[i]);
   if (c->module) api->unload(c->module);
-  if (c->workspace) api->free(c->workspace);
-  if (c->scratch) api->free(c->scratch);
-  if (c->arena) api->free(c->arena);
+  free_buffers(c);
+  cuda_free_holes(d);
   if (c->stream) api->stream_free(c->stream);
   if (c->retained) api->release(c->device);
   rt_cuda_api_close(&c->api);

@@ -25,6 +25,13 @@ typedef struct CudaPace {
   double last; /* when an event was seen */
 } CudaPace;
 
+/* Part of the arena that stays in the host's memory. */
+typedef struct CudaHole {
+  int64_t first, end; /* places, multiples of 64 */
+  CuAddress at;       /* where the device sees it */
+  bool pinned;
+} CudaHole;
+
 typedef struct Cuda {
   RtCuda api;
   RtCublas blas;
@@ -35,6 +42,8 @@ typedef struct Cuda {
   CuModule module;
   CuFunction *kernel, advance;
   CuAddress arena, scratch, workspace;
+  CudaHole *hole; /* by place */
+  int nhole;
   CuAddress *value; /* parameters of one launch, */
   void **parameter; /* and their places */
   CudaPiece *piece;
@@ -45,6 +54,15 @@ typedef struct Cuda {
 
 enum { CUDA_WORKSPACE = 32 << 20 /* what cuBLAS asks for on its largest devices */ };
 
+/* What may stay in the host's memory becomes holes; how much that is; pins them. Errors: RT_DEVICE.
+ */
+bool cuda_find_holes(RtDevice *d, RtErr *e);
+size_t cuda_hole_bytes(const Cuda *c);
+bool cuda_map_holes(RtDevice *d, RtErr *e);
+void cuda_free_holes(RtDevice *d);
+bool cuda_is_host(const Cuda *c, int64_t at); /* in a hole */
+/* A device's address of a place in the arena. */
+CuAddress cuda_place(const Cuda *c, int64_t at);
 /* A device's address of an argument. */
 CuAddress cuda_address(const Cuda *c, int64_t arg);
 /* Kernels and functions of the code: a cubin that fits, else from the cache, else compiled. */

@@ -12,7 +12,7 @@
 enum { NODES = 10000 };
 
 CuAddress cuda_address(const Cuda *c, int64_t arg) {
-  return arg >= 0 ? c->arena + (CuAddress)arg : c->scratch + (CuAddress)(-1 - arg);
+  return arg >= 0 ? cuda_place(c, arg) : c->scratch + (CuAddress)(-1 - arg);
 }
 
 /* ---- launches */
@@ -104,14 +104,14 @@ static bool call(RtDevice *d, const MloFunc *f) {
 static bool set(RtDevice *d, int64_t at, int64_t value) {
   Cuda *c = d->cuda;
   if (at == MLO_NOWHERE) return true;
-  int result = c->api.fill_words(c->arena + (CuAddress)at, (unsigned)value, 1, c->stream);
+  int result = c->api.fill_words(cuda_place(c, at), (unsigned)value, 1, c->stream);
   return rt_cuda_ok(&c->api, result, d->err, "a counter cannot be set");
 }
 
 static bool advance_counter(RtDevice *d, int64_t at) {
   Cuda *c = d->cuda;
   if (at == MLO_NOWHERE) return true;
-  CuAddress address = c->arena + (CuAddress)at;
+  CuAddress address = cuda_place(c, at);
   void *parameter[] = {&address};
   int result = c->api.launch(c->advance, 1, 1, 1, 1, 1, 1, 0, c->stream, parameter, NULL);
   return launched(d, result, "mlo_advance", "the schedule");
