@@ -51,6 +51,7 @@ static void start(void) {
   o->cc = (int)number("MLO_EMU_CC", 90);
   o->memory = (size_t)number("MLO_EMU_MEMORY", 4L << 30);
   emu.run.random = o->seed * 0x9e3779b97f4a7c15u | 1;
+  places_start();
   core_start(&emu.core);
   if (o->stats) atexit(print_counts);
 }

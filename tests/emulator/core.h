@@ -36,7 +36,7 @@ typedef struct EmuCore {
   void (*barrier)(const EmuSite *site);
   unsigned long long (*warp)(EmuWarpCall call, const EmuSite *site);
   unsigned (*atomic_add)(unsigned *at, unsigned value, const EmuSite *site);
-  void (*fence)(void);
+  void (*fence)(const EmuSite *site);
   /* Of instrumented kernels; pc: behind the access. */
   void (*access)(const void *at, unsigned long bytes, int write, const void *pc);
   void (*misaligned)(const void *at, const EmuSite *site);

@@ -156,6 +156,11 @@ void core_start(EmuCore *core);
 bool warps_release(Run *r, unsigned from, unsigned to); /* warps */
 bool barrier_release(Run *r);
 
+/* without.c: whether the running kernel goes on as if nothing stood there. */
+typedef enum PlaceKind { PLACE_BARRIER, PLACE_SYNCWARP, PLACE_FENCE } PlaceKind;
+void places_start(void);
+bool place_left_out(const EmuSite *site, PlaceKind kind);
+
 /* check.c: accesses and who may have made them before whom; all do nothing unless option.check. */
 void check_launch(Run *r);
 void check_block(Run *r);
@@ -169,6 +174,7 @@ void check_region(Region *r); /* gives it cells */
 /* module.c: the file and line of an instruction of the running kernel, in a buffer of the caller's.
  */
 const EmuSite *module_site(const void *pc, EmuSite *site, char *file, size_t n);
+uintptr_t module_offset(const void *at);        /* in the running kernel's image */
 bool module_constant(const void *at, size_t n); /* read-only data of the running kernel's image */
 
 #endif

@@ -145,7 +145,7 @@ static inline unsigned emu_up(unsigned d) {
 #define __syncwarp(...)                                                                            \
   ((void)emu_warp(EMU_SYNCWARP, EMU_MASK(0, ##__VA_ARGS__, 0xffffffffu), 0, 0, EMU_SITE))
 #define __syncthreads() emu_core->barrier(EMU_SITE)
-#define __threadfence() emu_core->fence()
+#define __threadfence() emu_core->fence(EMU_SITE)
 #define __threadfence_block() ((void)0)
 #define atomicAdd(at, value) emu_core->atomic_add(at, value, EMU_SITE)
 #define __ldg(at) (*(at))

@@ -44,6 +44,8 @@ static int find_segments(struct dl_phdr_info *info, size_t n, void *module) {
   return 1;
 }
 
+uintptr_t module_offset(const void *at) { return (uintptr_t)at - emu.module->base; }
+
 bool module_constant(const void *at, size_t n) {
   CUmodule m = emu.module;
   uintptr_t p = (uintptr_t)at;

@@ -2,10 +2,17 @@
 
 #include "tests/emulator/emu.h"
 
-static void barrier(const EmuSite *site) { thread_wait(THREAD_BARRIER, site); }
+static void barrier(const EmuSite *site) {
+  if (!place_left_out(site, PLACE_BARRIER)) thread_wait(THREAD_BARRIER, site);
+}
+
+static void fence(const EmuSite *site) {
+  if (!place_left_out(site, PLACE_FENCE)) check_fence();
+}
 
 static unsigned long long warp_call(EmuWarpCall call, const EmuSite *site) {
   Thread *t = emu.run.current;
+  if (call.op == EMU_SYNCWARP && place_left_out(site, PLACE_SYNCWARP)) return 0;
   if (!(call.mask >> t->lane & 1))
     run_fail(CUDA_ERROR_LAUNCH_FAILED, site, "lane %u is not in its own mask 0x%08x", t->lane,
              call.mask);
@@ -34,7 +41,7 @@ void core_start(EmuCore *core) {
   core->barrier = barrier;
   core->warp = warp_call;
   core->atomic_add = atomic_add;
-  core->fence = check_fence;
+  core->fence = fence;
   core->access = check_access;
   core->misaligned = misaligned;
   core->bounds = bounds;
