@@ -56,43 +56,72 @@ int block_kernels(const Item *x) { return x->loop ? kernels_of(x->loop->body) : 
 /* ---- its text */
 
 typedef struct Access {
-  const Storage *s; /* NULL: shared or scratch memory */
+  const Storage *s; /* NULL: shared memory from .. to, doubles */
   bool store;
+  bool own; /* each element by the thread that has its number (modulo the block's threads) */
+  int from, to;
 } Access;
+
+typedef struct Accesses {
+  Access *a;
+  int n, cap;
+} Accesses;
+
+/* What a round of a loop does before its first barrier: behind what is before the loop, and behind
+   the end of the round before. */
+typedef struct Round {
+  Accesses head;
+  bool ordered; /* there was a barrier in it */
+  struct Round *outer;
+} Round;
 
 typedef struct Block {
   Device *d;
   Text text;
-  int shared, nname;
   BlockEntry entry;
-  Access *access; /* since the last barrier */
-  int naccess, access_cap;
+  int shared, nname;
+  Accesses since; /* the last barrier */
+  Round *round;
 } Block;
+
+/* Two arrays whose elements in common the same threads have. */
+static bool same_threads(const Access *a, const Access *b) {
+  int size = dtype_bytes(a->s->type.dtype);
+  return a->own && b->own && size == dtype_bytes(b->s->type.dtype) &&
+         (emit_byte(a->s) - emit_byte(b->s)) % ((int64_t)LAUNCH_BLOCK * size) == 0;
+}
 
 static bool conflict(const Access *a, const Access *b) {
   if (!a->store && !b->store) return false;
-  return a->s && b->s ? cg_overlap(a->s, b->s) : a->s == b->s;
+  if (!a->s || !b->s) return a->s == b->s && a->from < b->to && b->from < a->to;
+  return cg_overlap(a->s, b->s) && !same_threads(a, b);
+}
+
+static bool conflicts(const Access *a, int n, const Accesses *b) {
+  for (int i = 0; i < n; i++)
+    for (int j = 0; j < b->n; j++)
+      if (conflict(&a[i], &b->a[j])) return true;
+  return false;
+}
+
+static void add(Block *b, Accesses *to, Access a) {
+  VEC_PUSH(b->d->unit.arena, to->a, to->n, to->cap, a);
+}
+
+/* All that was is before all that comes. */
+static void passed(Block *b) {
+  b->since.n = 0;
+  if (b->round) b->round->ordered = true;
 }
 
 static void barrier(Block *b) {
-  if (!b->naccess) return;
-  text_add(&b->text, "__syncthreads();\n");
-  b->naccess = 0;
+  text_add(&b->text, CUDA_BARRIER);
+  passed(b);
 }
 
-static void note(Block *b, const Storage *s, bool store) {
-  Access a = {s, store};
-  VEC_PUSH(b->d->unit.arena, b->access, b->naccess, b->access_cap, a);
-}
-
-/* Orders what comes behind what was. */
-static void order(Block *b, const Access *next, int n) {
-  for (int i = 0; i < n; i++)
-    for (int j = 0; j < b->naccess; j++)
-      if (conflict(&next[i], &b->access[j])) {
-        barrier(b);
-        return;
-      }
+static void note(Block *b, Access a) {
+  add(b, &b->since, a);
+  for (Round *r = b->round; r && !r->ordered; r = r->outer) add(b, &r->head, a);
 }
 
 /* "(const float *)d3": the storage as one of the block's parameters. */
@@ -116,20 +145,55 @@ static void arguments(Block *b, const Emit *e) {
   }
 }
 
-static void kernel(Block *b, const Func *f, const Kernel *k) {
-  Launch l = kernel_launch(k);
-  Emit e;
-  if (l.shape == LAUNCH_LIBRARY) l = launch_product(k);
-  CKernel *c = device_kernel(b->d, f, k, &l, &e);
-  Access *next = arena_array(e.arena, Access, 2 * e.nparam + 1);
-  int n = 0;
-  for (int i = 0; i < e.nparam; i++) {
-    next[n++] = (Access){e.param[i].s, e.param[i].store};
-    if (e.param[i].row) next[n++] = (Access){e.param[i].row, false};
+static void range(Block *b, const Emit *e, Access a, int first, int last, Accesses *head,
+                  Accesses *end) {
+  if (first == 0) add(b, head, a);
+  if (last == e->barriers) add(b, end, a);
+}
+
+/* What the kernel does before the first of its own barriers, and what behind the last; it is the
+   same where it has none. */
+static void kernel_accesses(Block *b, const Emit *e, const Launch *l, Accesses *first,
+                            Accesses *last) {
+  bool owns = l->shape == LAUNCH_MAP || l->shape == LAUNCH_TOTAL;
+  for (int i = 0; i < e->nparam; i++) {
+    const Param *p = &e->param[i];
+    Access a = {.s = p->s, .own = owns && !p->others};
+    if (p->load) range(b, e, a, p->first[0], p->last[0], first, last);
+    a.store = true;
+    if (p->store) range(b, e, a, p->first[1], p->last[1], first, last);
+    if (p->row) range(b, e, (Access){.s = p->row}, 0, 0, first, last);
   }
-  if (e.shared || e.scratch) next[n++] = (Access){NULL, true};
-  order(b, next, n);
-  for (int i = 0; i < n; i++) note(b, next[i].s, next[i].store);
+  for (int i = 0; i < e->npart; i++) {
+    const Shared *p = &e->part[i];
+    Access a = {.store = true, .from = p->from, .to = p->to};
+    if (p->first == 0) add(b, first, a);
+    a.store = false;
+    if (p->last == e->barriers) add(b, last, a);
+  }
+}
+
+/* One block has nothing to wait for and no parts to join. */
+static Launch launch_alone(const Kernel *k) {
+  Launch l = kernel_launch(k);
+  if (l.shape == LAUNCH_LIBRARY) l = launch_product(k);
+  if (l.parts > 1) l.part = kernel_row_size(k);
+  l.grid = l.parts = 1;
+  l.ticket = false;
+  l.scratch = 0;
+  return l;
+}
+
+static void kernel(Block *b, const Func *f, const Kernel *k) {
+  Launch l = launch_alone(k);
+  Emit e;
+  CKernel *c = device_kernel(b->d, f, k, &l, &e);
+  Accesses first = {0}, last = {0};
+  kernel_accesses(b, &e, &l, &first, &last);
+  if (conflicts(first.a, first.n, &b->since)) barrier(b);
+  for (int i = 0; i < first.n; i++) note(b, first.a[i]);
+  if (e.barriers) passed(b);
+  for (int i = 0; e.barriers && i < last.n; i++) note(b, last.a[i]);
   text_addf(&b->text, "%s(0, 1, %s%s", c->name, e.shared ? "mem" : "0",
             e.scratch ? ", scratch" : "");
   arguments(b, &e);
@@ -138,31 +202,72 @@ static void kernel(Block *b, const Func *f, const Kernel *k) {
   b->entry.scratch = b->entry.scratch || e.scratch;
 }
 
+/* ---- loops */
+
 static void statements(Block *b, const Stmt *s);
 
-/* The counter is the loop's variable; a condition is read by all before anybody writes it again. */
+/* The counter is set by thread 0 alone. */
+static void set_counter(Block *b, const Stmt *s, const char *n) {
+  if (!s->counter) return;
+  Access a = {.s = s->counter, .store = true, .own = true};
+  if (conflicts(&a, 1, &b->since)) barrier(b);
+  text_addf(&b->text, "if (threadIdx.x == 0) *%s = %s;\n",
+            place(b, "int32_t", s->counter), n);
+  note(b, a);
+}
+
+/* A condition is read by all. */
+static void test_condition(Block *b, const Stmt *s) {
+  if (s->kind != STMT_WHILE) return;
+  text_addf(&b->text, "if (!*%s) break;\n", place(b, "const uint8_t", s->cond));
+  note(b, (Access){.s = s->cond});
+}
+
+/* Whether there is a round at all is known before. */
+static bool runs(const Stmt *s) {
+  return s->kind != STMT_WHILE && (s->count_setting ? s->count_setting->lo >= 1 : s->count >= 1);
+}
+
+static bool repeats(const Stmt *s) {
+  return s->kind == STMT_WHILE || s->count_setting || s->count > 1;
+}
+
+static void round_of(Block *b, const Stmt *s, const char *i, Round *round) {
+  b->text = (Text){.arena = b->d->unit.arena};
+  b->since = (Accesses){0};
+  b->round = round;
+  text_add(&b->text, "");
+  test_condition(b, s);
+  set_counter(b, s, i);
+  statements(b, s->body);
+  if (repeats(s) && conflicts(round->head.a, round->head.n, &b->since)) barrier(b);
+}
+
+/* A barrier at the end of a round or before the loop stands only where what a round begins with
+   needs it. */
 static void loop(Block *b, const Stmt *s) {
   Arena *a = b->d->unit.arena;
+  Text outside = b->text;
+  Accesses before = b->since;
+  Round round = {.outer = b->round}, *outer = b->round;
   const char *i = arena_printf(a, "n%d", b->nname++), *n;
   n = s->count_setting ? arena_printf(a, "*%s", place(b, "const int32_t", s->count_setting))
                        : arena_printf(a, "%lld", (long long)s->count);
-  barrier(b);
-  text_addf(&b->text, "for (int32_t %s = 0; %s < %s; %s++) {\n", i, i, n, i);
-  if (s->kind == STMT_WHILE) {
-    text_addf(&b->text, "if (!*%s) break;\n", place(b, "const uint8_t", s->cond));
-    note(b, s->cond, false);
+  round_of(b, s, i, &round);
+  Accesses end = b->since;
+  Text body = b->text;
+  b->text = outside;
+  b->round = outer;
+  b->since = before;
+  if (conflicts(round.head.a, round.head.n, &before)) barrier(b);
+  text_addf(&b->text, "for (int32_t %s = 0; %s < %s; %s++) {\n%s}\n", i, i, n, i, body.s);
+  if (round.ordered && runs(s)) {
+    if (outer) outer->ordered = true;
+    b->since.n = 0;
   }
-  if (s->counter) {
-    text_addf(&b->text, "if (threadIdx.x == 0) *%s = %s;\n", place(b, "int32_t", s->counter), i);
-    note(b, s->counter, true);
-  }
-  statements(b, s->body);
-  barrier(b);
-  text_add(&b->text, "}\n");
-  if (s->kind == STMT_WHILE) note(b, s->cond, false);
-  if (!s->counter) return;
-  text_addf(&b->text, "if (threadIdx.x == 0) *%s = %s;\n", place(b, "int32_t", s->counter), n);
-  note(b, s->counter, true);
+  for (int k = 0; k < end.n; k++) add(b, &b->since, end.a[k]);
+  if (s->kind == STMT_WHILE) note(b, (Access){.s = s->cond});
+  set_counter(b, s, n);
 }
 
 static void statements(Block *b, const Stmt *s) {

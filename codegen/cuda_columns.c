@@ -77,7 +77,8 @@ static void join_teams(Columns *c) {
     if (c->acc[i].best)
       text_addf(emit_body(e), "%s[t] = %s;\n", shared(c, i, true), c->acc[i].best);
   }
-  text_add(emit_body(e), "__syncthreads();\n");
+  text_add(emit_body(e), CUDA_BARRIER);
+  cuda_barriers(e, 1, 0, 0, 2 * doubles(c));
   emit_open(e);
   const char *j = emit_name(e, "j");
   for (int i = 0; i < c->nacc; i++)
@@ -92,8 +93,8 @@ static void end_stores(Columns *c) {
   e->stage = 1;
   for (int i = 0; i < c->nacc; i++) cuda_bind_acc(e, &c->acc[i]);
   cuda_end_stores(e, c->store_stage,
-                  arena_printf(e->arena, "if (t < %d && %s)", c->l->lanes, c->on),
-                  "__syncthreads();\n");
+                  arena_printf(e->arena, "if (t < %d && %s)", c->l->lanes, c->on), CUDA_BARRIER,
+                  false);
   for (int i = 0; i < c->nacc; i++) e->bound[c->acc[i].a->node->id].name = NULL;
   e->stage = 0;
 }
@@ -109,6 +110,7 @@ static void join_parts(Columns *c, const char *part) {
       text_addf(emit_body(e), "%s[%s * %lld + %s] = %s;\n", cuda_partials(e, acc, i, best, all),
                 part, (long long)c->kept, c->lane, best ? acc[i].best : acc[i].name);
   emit_close(e, arena_printf(e->arena, "if (t < %d && %s)", c->l->lanes, c->on));
+  cuda_barriers(e, 2, 1, 2 * doubles(c), 16);
   emit_open(e);
   CudaAcc *sum = arena_array(e->arena, CudaAcc, c->nacc);
   for (int i = 0; i < c->nacc; i++) sum[i] = cuda_acc(e, acc[i].a);

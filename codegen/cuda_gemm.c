@@ -93,7 +93,8 @@ static void tile_product(Product *p, const Gemm *g, bool minus) {
             left, TILE * PITCH);
   load_tile(p, &g->left, left, "row0", g->rows, g->sum, k, false);
   load_tile(p, &g->right, right, "col0", g->columns, g->sum, k, true);
-  text_add(emit_body(e), "__syncthreads();\n");
+  text_add(emit_body(e), CUDA_BARRIER);
+  cuda_barriers(e, g->sum > 0, 0, 0, e->shared);
   text_addf(emit_body(e),
             "#pragma unroll\nfor (int32_t %s = 0; %s < %d; %s++) s %s= %s[y * %d + %s] * %s[%s * "
             "%d + x];\n",

@@ -144,6 +144,23 @@ void cuda_close(Emit *e, const ThreadLoop *l) {
                              l->first, on, and, i, end, i, l->step));
 }
 
+void cuda_own(Emit *e) {
+  const Kernel *k = e->kernel;
+  int64_t stride = 1;
+  e->own = aff_const(0);
+  for (int a = k->rank - 1; a >= 0; a--) {
+    e->own = aff_add(e->own, e->axis[a], stride);
+    stride *= k->dim[a];
+  }
+  e->owns = true;
+}
+
+void cuda_barriers(Emit *e, int barriers, int skip, int from, int n) {
+  Shared s = {from, from + n, e->barriers + skip, e->barriers + barriers};
+  if (n) VEC_PUSH(e->arena, e->part, e->npart, e->part_cap, s);
+  e->barriers += barriers;
+}
+
 /* ---- accumulators */
 
 static DType of(const CudaAcc *c) { return c->a->node->in[0]->type.dtype; }
@@ -217,22 +234,32 @@ int *cuda_store_stages(Emit *e) {
   return stage;
 }
 
-/* Whether a store of the end replaces what the kernel reads. */
+/* Whether a store of the end replaces what was read since the last barrier. */
 static bool replaces(const Emit *e, const int *stage) {
   const Kernel *k = e->kernel;
   for (int i = 0; i < k->nstore; i++)
     for (int j = 0; stage[i] < 0 && j < e->nparam; j++)
-      if (e->param[j].load && cg_overlap(e->param[j].s, k->store[i].dest)) return true;
+      if (e->param[j].load && e->param[j].last[0] == e->barriers &&
+          cg_overlap(e->param[j].s, k->store[i].dest))
+        return true;
   return false;
 }
 
-void cuda_end_stores(Emit *e, const int *stage, const char *who, const char *order) {
+void cuda_end_stores(Emit *e, const int *stage, const char *who, const char *order, bool first) {
   bool *now = arena_array(e->arena, bool, e->kernel->nstore), any = false;
   for (int i = 0; i < e->kernel->nstore; i++) any |= now[i] = stage[i] < 0;
   if (!any) return;
   Text *before = emit_body(e);
   emit_open(e);
+  e->own = aff_const(0);
+  e->owns = first;
   cg_stores(e, e->kernel->store, now, ANCHOR_ROW);
-  if (replaces(e, stage)) text_add(before, order);
+  e->owns = false;
+  if (replaces(e, stage)) {
+    text_add(before, order);
+    if (!strcmp(order, CUDA_BARRIER)) cuda_barriers(e, 1, 0, 0, 0);
+    for (int i = 0; i < e->kernel->nstore; i++)
+      if (now[i]) emit_param(e, e->kernel->store[i].dest, e->kernel->store[i].row, true);
+  }
   emit_close(e, who);
 }

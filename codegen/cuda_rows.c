@@ -27,11 +27,12 @@ static void stores_of(Rows *r, int stage) {
   cg_stores(e, e->kernel->store, now, ANCHOR_ELEM);
 }
 
-/* Shared memory of the next reduction of a block. */
-static const char *team_mem(Rows *r) {
+/* Shared memory of what a block does next, which has so many barriers and writes behind `skip`. */
+static const char *team_mem(Rows *r, int barriers, int skip) {
   Emit *e = r->e;
   if (r->l->team <= 32) return "mem";
   int at = 16 * r->nteam++, end = (at + 16) * (r->half ? 2 : 1);
+  cuda_barriers(e, barriers, skip, at, end - at);
   if (end > e->shared) e->shared = end;
   return r->half ? arena_printf(e->arena, "mem + %s", r->half)
                  : arena_printf(e->arena, "mem + %d", at);
@@ -119,13 +120,15 @@ static int stage(Rows *r, int number, CudaAcc *acc) {
   if (!nacc && !nkept && !nstore) return 0;
   do {
     if (last > r->nkept) cuda_open(e, &loop);
+    if (r->l->shape == LAUNCH_TOTAL && loop.vector == 1 && last > r->nkept) cuda_own(e);
     write_kept(r, number);
     for (int i = 0; i < nacc; i++) cuda_take(e, &acc[i]);
     stores_of(r, number);
+    e->owns = false;
     if (last > r->nkept) cuda_close(e, &loop);
   } while (last > r->nkept && cuda_tail(e, &loop));
   bind_kept(r, number);
-  for (int i = 0; i < nacc; i++) cuda_team(e, &acc[i], r->l->team, team_mem(r));
+  for (int i = 0; i < nacc; i++) cuda_team(e, &acc[i], r->l->team, team_mem(r, 1, 0));
   return nacc;
 }
 
@@ -147,9 +150,10 @@ static void finish(Rows *r) {
                     : r->on        ? arena_printf(e->arena, "if (%s)", r->on)
                                    : "";
   cuda_end_stores(e, r->store_stage, who,
-                  r->l->team > 32  ? "__syncthreads();\n"
+                  r->l->team > 32  ? CUDA_BARRIER
                   : r->l->team > 1 ? "__syncwarp();\n"
-                                   : "");
+                                   : "",
+                  r->l->shape == LAUNCH_TOTAL);
 }
 
 static void unbind(Emit *e) {
@@ -174,8 +178,8 @@ static void spread_total(Rows *r) {
                 acc[i].best);
   }
   emit_close(e, "if (t == 0)");
+  const char *last = team_mem(r, 2, 1);
   emit_open(e);
-  const char *last = team_mem(r);
   for (int i = 0; i < n; i++) {
     all = cuda_acc(e, acc[i].a);
     emit_open(e);
@@ -186,11 +190,11 @@ static void spread_total(Rows *r) {
                     : NULL;
     cuda_merge(e, &all, value, best);
     emit_close(e, arena_printf(e->arena, "for (int32_t %s = t; %s < blocks; %s += 256)", j, j, j));
-    cuda_team(e, &all, LAUNCH_BLOCK, team_mem(r));
+    cuda_team(e, &all, LAUNCH_BLOCK, team_mem(r, 1, 0));
     cuda_bind_acc(e, &all);
   }
   e->stage = r->nstage + 1;
-  cuda_end_stores(e, r->store_stage, "if (t == 0)", "__syncthreads();\n");
+  cuda_end_stores(e, r->store_stage, "if (t == 0)", CUDA_BARRIER, true);
   emit_close(e,
              arena_printf(e->arena, "if (mlo_last_block((uint32_t *)scratch, blocks, %s))", last));
 }
@@ -266,8 +270,9 @@ void cuda_rows(Emit *e, const Launch *l, const bool *merge) {
 
 /* What is stored once waits until all blocks have read what it may replace. */
 static void map_once(Emit *e, const Launch *l, const int *store_stage) {
+  if (l->grid > 1) cuda_barriers(e, 2, 1, 0, 16);
   emit_open(e);
-  cuda_end_stores(e, store_stage, "if (t == 0)", "__syncthreads();\n");
+  cuda_end_stores(e, store_stage, "if (t == 0)", CUDA_BARRIER, true);
   if (l->grid == 1) {
     emit_close(e, "");
     return;
@@ -293,16 +298,19 @@ void cuda_map(Emit *e, const Launch *l, const bool *merge) {
                      .step = l->grid > 1 ? "blocks * 256" : "256",
                      .vector = l->vector};
   if (kernel_rows(k) * kernel_row_size(k) == 0) return;
-  do {
-    if (n)
-      cuda_open(e, &loop);
-    else
-      emit_open(e);
+  if (!n) {
+    text_add(emit_body(e), "if (block != 0 || t != 0) return;\n");
+    e->alone = true;
+    cuda_own(e);
     cg_stores(e, k->store, now, ANCHOR_ELEM);
-    if (n)
-      cuda_close(e, &loop);
-    else
-      emit_close(e, "if (block == 0 && t == 0)");
-  } while (n && cuda_tail(e, &loop));
+    return;
+  }
+  do {
+    cuda_open(e, &loop);
+    if (loop.vector == 1) cuda_own(e);
+    cg_stores(e, k->store, now, ANCHOR_ELEM);
+    e->owns = false;
+    cuda_close(e, &loop);
+  } while (cuda_tail(e, &loop));
   if (once) map_once(e, l, store_stage);
 }

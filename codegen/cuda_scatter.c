@@ -87,7 +87,8 @@ static void scan(Scatter *s) {
   Emit *e = s->e;
   emit_open(e);
   read_indices(s, "base");
-  text_add(emit_body(e), "__syncthreads();\n");
+  text_add(emit_body(e), CUDA_BARRIER);
+  cuda_barriers(e, 1, 0, 0, e->shared);
   emit_open(e);
   text_addf(emit_body(e),
             "uint32_t found = __ballot_sync(MLO_WARP, v < %lld && base + c + t %% 32 < %lld && "
@@ -123,6 +124,7 @@ void cuda_scatter(Emit *e) {
             "for (%s j = t %% 32; v < %lld && j < %lld; j += 32) p%d[v * %lld + j] = %s;\n",
             e->itype, (long long)s.rows, (long long)s.width, s.dest, (long long)s.width, start);
   if (s.count) scan(&s);
+  emit_param(e, k->store[0].dest, k->store[0].row, true);
   emit_open(e);
   text_addf(emit_body(e), "const %s o = v * %lld + j;\n", e->itype, (long long)s.width);
   copies(e);
@@ -150,6 +152,9 @@ void cuda_solve(Emit *e) {
             "mlo_solve_block_%s(%s, %lld, %lld, p%d + %lld, p%d + %lld, p%d, (%s *)p%d, mem);\n",
             dtype_name(n->type.dtype), m.transposed ? "true" : "false", (long long)n->type.dim[0],
             (long long)columns, pm, (long long)m.offset, pb, (long long)b.offset, px, type, work);
+  cuda_barriers(e, 1, 0, 0, e->shared);
+  emit_param(e, k->store[0].dest, k->store[0].row, true);
+  emit_param(e, k->scratch, NULL, true);
   for (int i = 1; i < k->nstore; i++)
     text_addf(emit_body(e), "for (int32_t o = t; o < %lld; o += 256) p%d[o] = p%d[o];\n",
               (long long)type_count(n->type),

@@ -146,6 +146,7 @@ const char *emit_load(const Emit *e, DType d, const char *array, const char *at)
 
 static Val load(Emit *e, const Storage *s, DType d, Aff offset, int guard) {
   int depth = 0, p = emit_param(e, s, NULL, false);
+  emit_access(e, p, &offset);
   const char *at = emit_aff(e, offset, &depth);
   const char *value = emit_load(e, d, arena_printf(e->arena, "p%d", p), at);
   if (!guard) return emit_local(e, d, depth, value);

@@ -54,9 +54,18 @@ typedef struct Scope {
   unsigned serial;
 } Scope;
 
+/* Shared memory of a CUDA kernel, in doubles, and behind how many barriers it is used. */
+typedef struct Shared {
+  int from, to, first, last;
+} Shared;
+
 typedef struct Param { /* pointer argument of the kernel: a storage, or one row of it */
   const Storage *s, *row;
   bool load, store;
+  /* CUDA: whether some access is not of the thread's own element; behind how many of the kernel's
+     barriers it is first and last loaded [0] and stored [1]. */
+  bool others;
+  int first[2], last[2];
 } Param;
 
 /* One loop over part of an axis: index of the axis = sum of stride * variable over its loops. */
@@ -110,6 +119,11 @@ struct Emit {
   Aff slot;
   int shared;
   bool scratch;
+  Shared *part;                  /* of the shared memory */
+  int npart, part_cap, barriers; /* printed so far */
+  /* CUDA, one block: whether element `own` of every array is this thread's, number own % 256. */
+  bool owns, alone; /* alone: no other thread runs */
+  Aff own;
 };
 
 /* Tables by node id that the kernels of a function use one after the other. */
@@ -139,6 +153,8 @@ Text *emit_body(Emit *e); /* of the innermost scope */
 const char *emit_aff(Emit *e, Aff a, int *depth);
 const char *emit_name(Emit *e, const char *prefix);
 int emit_param(Emit *e, const Storage *s, const Storage *row, bool store);
+/* Parameter p is accessed there. */
+void emit_access(Emit *e, int p, const Aff *at);
 /* The statement to += v; integers wrap. Both are primary expressions. */
 void emit_add(Emit *e, DType d, const char *to, const char *v);
 const char *emit_literal(Emit *e, DType d, double value);

@@ -34,7 +34,8 @@ typedef struct ThreadLoop {
 } ThreadLoop;
 
 void cuda_open(Emit *e, ThreadLoop *l);
-/* What is left over when groups of `vector` have been taken: a loop of its own; false: nothing is. */
+/* What is left over when groups of `vector` have been taken: a loop of its own; false: nothing is.
+ */
 bool cuda_tail(Emit *e, ThreadLoop *l);
 void cuda_close(Emit *e, const ThreadLoop *l);
 /* All axes of the domain that are longer than 1, kept ones first where `apart`. */
@@ -42,6 +43,14 @@ int cuda_groups(const Kernel *k, const bool *merge, bool apart, Group *group);
 int64_t cuda_extent(const Group *group, int n);
 /* Binds n groups to the linear variable v of the scope at present. */
 void cuda_bind(Emit *e, const Group *group, int n, int v);
+
+#define CUDA_BARRIER "__syncthreads();\n"
+
+/* The element at the present index is this thread's own: number own % 256 (vector 1). */
+void cuda_own(Emit *e);
+/* The text that is printed next has so many barriers, which all threads pass. It writes shared
+   memory, `n` doubles from `from`, behind `skip` of them, and reads it behind the last. */
+void cuda_barriers(Emit *e, int barriers, int skip, int from, int n);
 
 /* Accumulators of a reduction in a thread. */
 typedef struct CudaAcc {
@@ -60,7 +69,7 @@ const char *cuda_partials(Emit *e, const CudaAcc *acc, int i, bool best, int64_t
 /* Which stores belong to a stage's loop (-1: to the end). */
 int *cuda_store_stages(Emit *e);
 /* The stores of the end, by the threads for which `who` ("if (t == 0)") holds. Where one replaces
-   what the kernel reads, `order` comes before them: a barrier. */
-void cuda_end_stores(Emit *e, const int *stage, const char *who, const char *order);
+   what the kernel reads, `order` comes before them: a barrier. first: that is thread 0 alone. */
+void cuda_end_stores(Emit *e, const int *stage, const char *who, const char *order, bool first);
 
 #endif

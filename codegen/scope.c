@@ -277,8 +277,18 @@ int emit_param(Emit *e, const Storage *s, const Storage *row, bool store) {
     Param p = {.s = s, .row = row};
     VEC_PUSH(e->arena, e->param, e->nparam, e->param_cap, p);
   }
-  *(store ? &e->param[i].store : &e->param[i].load) = true;
+  Param *q = &e->param[i];
+  bool *before = store ? &q->store : &q->load;
+  if (!*before) q->first[store] = e->barriers;
+  q->last[store] = e->barriers;
+  *before = true;
   return i;
+}
+
+/* A load at an index without variables may be moved to where all threads do it. */
+void emit_access(Emit *e, int p, const Aff *at) {
+  bool own = e->owns && !e->param[p].row && aff_eq(at, &e->own);
+  if (!own || (e->param[p].load && !at->n && !e->alone)) e->param[p].others = true;
 }
 
 int64_t emit_byte(const Storage *s) { return storage_root(s)->offset + storage_start(s); }
