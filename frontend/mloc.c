@@ -452,9 +452,9 @@ static int emit_ptx(Compilation *c) {
 }
 
 static int emit_c(Compilation *c) {
-  const char *march = c->o->march ? c->o->march : "x86-64-v3";
+  const char *march = c->o->march ? c->o->march : "x86-64-v3", *target = c->o->target;
   char *text;
-  int code = generate(c, c->dir, march, NULL, NULL, &text);
+  int code = generate(c, c->dir, march, target, target ? c->o->arch : NULL, &text);
   return code ? code : put_text(c, text);
 }
 static int emit_cuda(Compilation *c) { return put_text(c, generate_cuda(c)); }
@@ -485,6 +485,7 @@ static int call_emit(Compilation *c, int argc, char **argv) {
   for (int i = 0; i < NSTAGE; i++)
     if (!strcmp(stages[i].name, stage)) s = &stages[i];
   if (!s && !is_pass(stage)) return no_stage(stage);
+  if (c->o->target && strcmp(stage, "c")) return usage_error("--target goes with --stage=c");
   code = front(c, path);
   if (code == 0 && strcmp(stage, "ir")) code = lower(c, s ? NULL : stage);
   if (code) return code;

@@ -43,7 +43,7 @@ static const Flag flags[] = {
     {BUILD | EMIT, "output", 'o', POPT_ARG_STRING, AT(out), "where to write", "FILE"},
     {EMIT, "stage", 0, POPT_ARG_STRING, AT(stage),
      "ast, ir, a pass's name, kernels, c (default), cuda, ptx", "STAGE"},
-    {BUILD | INSPECT, "target", 0, POPT_ARG_STRING, AT(target), "what runs the kernels",
+    {BUILD | EMIT | INSPECT, "target", 0, POPT_ARG_STRING, AT(target), "what runs the kernels",
      "cpu|cuda|cpu,cuda"},
     {BUILD, "arch", 0, POPT_ARG_STRING, AT(arch), "CUDA architectures to compile kernels for now",
      "sm_90,.."},

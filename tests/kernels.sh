@@ -32,12 +32,18 @@ on_cuda="inspect $small --target=cuda"
   refuses 2 'one target at a time' inspect $small --target=cpu,cuda
   refuses 2 'go with --target=cuda' inspect $small --no-spills
   refuses 2 'go with --target=cuda' inspect $small --target=cpu --arch=sm_90
+  refuses 2 'goes with --stage=c' emit $small --stage=cuda --target=cuda
+  refuses 2 '--arch goes with --target=cuda' emit $small --target=cpu --arch=sm_90
   refuses 2 'like sm_90, not `turing`' emit $small --stage=ptx --arch=turing
   (
     export MLO_CUDA_PATH=/nonexistent
     refuses 5 'MLO_CUDA_PATH is /nonexistent, which is no folder' $on_cuda
     refuses 5 'MLO_CUDA_PATH is /nonexistent, which is no folder' emit $small --stage=ptx
     "$MLOC" emit $small --stage=cuda >"$work/trilevel.cu" # needs no compiler
+    "$MLOC" emit $small --target=cpu,cuda >"$work/trilevel.c"
+    grep -q 'const MloDevice ' "$work/trilevel.c"
+    "$MLOC" emit $small >"$work/trilevel.c"
+    [ "$(grep -c 'const MloDevice ' "$work/trilevel.c")" = 0 ]
   )
 }
 
