@@ -1,6 +1,7 @@
 /* The CUDA device, on the emulated driver, NVRTC and cuBLAS of tests/emulator: a whole program
    gives the same files as on the CPU, a step of the top level is one graph, nothing waits between
-   reports, and what is missing or fails is told. MLO_CUDA_PATH must name the emulator's folder. */
+   reports, and what is missing or fails is told. MLO_CUDA_PATH must name the emulator's folder;
+   with MLO_TEST_DEVICE=real, those tests that can be run on this machine's own device. */
 
 #include "test_files.h"
 
@@ -35,6 +36,12 @@ static Case *setup(void) {
   c->program = device_program(c->folder.path, &c->code);
   write_text(folder_file(&c->folder, "x.csv", path), "x\n1\n2\n3\n7\n");
   return c;
+}
+
+/* The tests run on the machine's own device: MLO_TEST_DEVICE=real. */
+static bool on_real(void) {
+  const char *device = getenv("MLO_TEST_DEVICE");
+  return device && !strcmp(device, "real");
 }
 
 static void teardown(Case *c) {
@@ -127,14 +134,15 @@ static void test_results(void **state) {
   both(c);
   char *json = read_bytes(at(c, "cuda/run.json", path), &n);
   assert_non_null(strstr(json, "\"kind\": \"cuda\""));
-  assert_non_null(strstr(json, "\"name\": \"Emulated device\""));
-  assert_non_null(strstr(json, "\"arch\": \"sm_90\""));
-  assert_non_null(strstr(json, "\"driver\": 13000"));
+  assert_true(on_real() || strstr(json, "\"name\": \"Emulated device\""));
+  assert_true(on_real() || strstr(json, "\"arch\": \"sm_90\""));
+  assert_true(on_real() || strstr(json, "\"driver\": 13000"));
   free(json);
   json = read_bytes(at(c, "cpu/run.json", path), &n);
   assert_non_null(strstr(json, "\"kind\": \"cpu\""));
   free(json);
-  CHECK(0, "Emulated device, sm_90, CUDA driver 13.0", "-v"); /* auto */
+  CHECK(0, on_real() ? "CUDA driver " : "Emulated device, sm_90, CUDA driver 13.0",
+        "-v");                          /* auto */
   c->environment[0] = "MLO_EMU_LAZY=1"; /* nothing happens before somebody waits */
   both(c);
   c->environment[0] = "MLO_EMU_CHECK=1"; /* races, and accesses where nothing is */
@@ -271,6 +279,10 @@ static void test_large_step(void **state) {
   c->program.stmt = c->code.stmt = stmt;
   c->program.steps = 4;
   both(c);
+  if (on_real()) {
+    teardown(c);
+    return;
+  }
   EmuCounts few = counted(c, "3"), many = counted(c, "5");
   assert_int_equal(many.synchronizations, few.synchronizations);
   assert_int_equal(many.captures, few.captures);
@@ -288,6 +300,7 @@ static void test_choice(void **state) {
   MloFunc func[NFUNC];
   char *output;
   c->environment[0] = "MLO_EMU_DEVICES=0";
+  c->environment[1] = "CUDA_VISIBLE_DEVICES=-1"; /* of a real one */
   CHECK(5, "CUDA_ERROR_NO_DEVICE", "--device=cuda");
   CHECK(0, "running on the CPU", "--device=auto");
   assert_int_equal(run(c, (const char *const[]){"-q", NULL}, &output), 0);
@@ -459,7 +472,19 @@ static void test_words(void **state) {
   teardown(c);
 }
 
+/* Those that need no more of a device than any has. */
+static int run_on_real(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_results),     cmocka_unit_test(test_best_and_load),
+      cmocka_unit_test(test_checkpoints), cmocka_unit_test(test_stop),
+      cmocka_unit_test(test_large_step),  cmocka_unit_test(test_choice),
+      cmocka_unit_test(test_words),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
 int main(void) {
+  if (on_real()) return run_on_real();
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_results),      cmocka_unit_test(test_best_and_load),
       cmocka_unit_test(test_checkpoints),  cmocka_unit_test(test_interrupted),
