@@ -98,11 +98,12 @@ given_data() {
 
 missing_data() { given_data "$1" | sed -n 's/^[^-=]*=//p' | while read -r file; do [ -e "$file" ] || echo "$file"; done | head -1; }
 
-# One line a job: the examples' runs whose data is there, as NAME PROGRAM RUN PRECISION AFTER.
+# One line a job: the examples' runs whose data is there (a few where it must be quick), as NAME PROGRAM RUN PRECISION AFTER.
 examples() {
   local program name run after precision
   for program in "$root"/examples/*/*.mlo "$root"/tests/golden/inspect/trilevel.mlo; do
     [ -z "$(missing_data "$program")" ] || continue
+    case $quick$program in yes*/ridge_digits.mlo | yes*/trilevel.mlo) ;; yes*) continue ;; esac
     name=$(basename "$program" .mlo)
     sed -n 's/^run \([A-Za-z0-9_]*\) of [A-Za-z0-9_]* after \([A-Za-z0-9_]*\).*/\1 \2/p; t; s/^run \([A-Za-z0-9_]*\) .*/\1 -/p' "$program" |
       while read -r run after; do
@@ -145,6 +146,11 @@ jobs_of() {
   esac
 }
 
+# Tests of the device: ctest gives them the emulated one.
+device_tests() {
+  sed -n 's/^set_tests_properties(\[=\[\(test_[a-z_]*\)\]=\].*MLO_CUDA_PATH=.*/\1/p' "$build/tests/CTestTestfile.cmake" | grep -v test_emulat
+}
+
 # Libraries that another machine may lack, beside the executables.
 collect_libraries() {
   for file in "$bin"/*; do ldd "$file"; done 2>/dev/null | awk '/=> \// { print $3 }' | sort -u |
@@ -160,7 +166,7 @@ prepare() {
   fi
   [ "$(cat "$work/prepared" 2>/dev/null)" = "$stamp" ] && return 0
   cp "$build"/tests/{bench_data,gpu_probe,gpu_apart} "$bin" || return
-  for file in "$build"/tests/test_{device,device_products,launch}; do [ ! -x "$file" ] || cp "$file" "$bin"; done
+  for p in $(device_tests); do cp "$build/tests/$p" "$bin" || return; done
   make_data || return
   for p in $only; do jobs_of "$p"; done >"$work/jobs"
   # A job that fails leaves no executable; its part says so.
@@ -168,6 +174,20 @@ prepare() {
   collect_libraries
   [ -z "$prepare" ] || rm -f "$data"/{size,kernels.npz} # large, and soon made
   echo "$stamp" >"$work/prepared"
+}
+
+# Where neither the loader nor /usr/local/cuda has NVRTC and cuBLAS, those of Python's packages.
+find_toolkit() {
+  local name folder
+  [ -z "${MLO_CUDA_PATH:-}" ] || return 0
+  for name in libnvrtc libcublas; do
+    ldconfig -p | grep -q "$name\.so\.1[23]" || ls /usr/local/cuda/lib64/$name.so.1[23] || folder=missing
+  done >"$work/logs/toolkit" 2>&1
+  [ -n "${folder:-}" ] || return 0
+  "${PYTHON:-python3}" -c 'import nvidia; print(*nvidia.__path__, sep="\n")' 2>>"$work/logs/toolkit" | while read -r folder; do
+    find "$folder" \( -name 'libnvrtc*.so*' -o -name 'libcublas*.so*' \) -exec ln -sft "$work/empty" {} +
+  done
+  [ -z "$(ls "$work/empty")" ] || export MLO_CUDA_PATH=$work/empty
 }
 
 # ---- rows
@@ -178,7 +198,7 @@ row() {
 }
 
 emulated() { grep -q '^device.Emulated' "$work/probe" 2>/dev/null; }
-probed() { awk -F '\t' -v k="$1" '$1 == k { print $2 }' "$work/probe"; }
+probed() { awk -F '\t' -v k="$1" '$1 == k { print $2 }' "$work/probe" 2>/dev/null; }
 # met A OP B: of a speed, which an emulated device has not
 met() { if emulated; then echo emulated; else awk -v a="$1" -v b="$3" "BEGIN { print a $2 b ? \"yes\" : \"no\" }"; fi; }
 # right A OP B: of a result
@@ -286,6 +306,7 @@ part_steps() {
 # peers LIBRARY: rows of peers_LIBRARY.py beside mloc's times
 peers() {
   local what how s far mine most
+  export LD_LIBRARY_PATH=${own_libraries:-}
   if ! "${PYTHON:-python3}" -c "import $1, numpy" 2>"$work/logs/import $1"; then
     row "$1" "skipped: ${PYTHON:-python3} cannot import it: $(tail -1 "$work/logs/import $1")" "" -
     return
@@ -327,7 +348,7 @@ both() {
     load=()
     [ "$5" = - ] || load=(--load "$out/$device-${name%_"$3"_"$4"}_${5}_$4/final.npz")
     rm -rf "$out/$device-$name"
-    on "${quick:+2}0${quick:-0}" "$name on $device" "$bin/$name" -q --device=$device --steps=$n --out "$out/$device-$name" "${given[@]}" \
+    on 40 "$name on $device" "$bin/$name" -q --device=$device --steps=$n --out "$out/$device-$name" "${given[@]}" \
       "${load[@]}" || return 0
   done
   if [ "$4" = f64 ]; then
@@ -342,6 +363,7 @@ both() {
 part_examples() {
   local job program file
   while read -ra job; do both "${job[@]}"; done < <(examples)
+  [ -z "$quick" ] || row "other examples" "skipped: --quick" "" -
   for program in "$root"/examples/*/*.mlo; do
     file=$(missing_data "$program")
     [ -z "$file" ] || row "$(basename "$program")" "skipped: no $file" "" -
@@ -390,7 +412,9 @@ rm -f "$work"/rows/* "$work/probe" "$work/times"
 part=build
 if ! prepare >"$work/logs/prepare" 2>&1; then row build "failed: $(tail -1 "$work/logs/prepare")" "" NO "see $work/logs/prepare"; fi
 [ -z "$prepare" ] || { cat "$work/logs/prepare" >&2; du -sh "$work"/{bin,lib} >&2; [ ! -e "$work/rows/build" ]; exit; }
+export own_libraries=${LD_LIBRARY_PATH:-}
 ! ldd "$bin"/* 2>/dev/null | grep -q 'not found' || export LD_LIBRARY_PATH=$work/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+find_toolkit
 
 for part in copy $all; do
   [ "$part" != copy ] || [ ! -e "$work/rows/copy" ] || continue # first, always: the others need the device's facts

@@ -41,7 +41,8 @@ def seconds(ask, wait, slice):
     k = 1
     while rounds(k) < slice and k < 1 << 20:
         k *= 2
-    return statistics.median((rounds(2 * k) - rounds(k)) / k for _ in range(7))
+    one = statistics.median((rounds(2 * k) - rounds(k)) / k for _ in range(7))
+    return one if one > 0 else rounds(2 * k) / (2 * k)
 
 
 def apart(got, want):

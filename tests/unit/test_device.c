@@ -476,9 +476,9 @@ static void test_words(void **state) {
 static int run_on_real(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_results),     cmocka_unit_test(test_best_and_load),
-      cmocka_unit_test(test_checkpoints), cmocka_unit_test(test_stop),
-      cmocka_unit_test(test_large_step),  cmocka_unit_test(test_choice),
-      cmocka_unit_test(test_words),
+      cmocka_unit_test(test_checkpoints), cmocka_unit_test(test_interrupted),
+      cmocka_unit_test(test_stop),        cmocka_unit_test(test_large_step),
+      cmocka_unit_test(test_choice),      cmocka_unit_test(test_words),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
