@@ -211,8 +211,7 @@ static void set_counter(Block *b, const Stmt *s, const char *n) {
   if (!s->counter) return;
   Access a = {.s = s->counter, .store = true, .own = true};
   if (conflicts(&a, 1, &b->since)) barrier(b);
-  text_addf(&b->text, "if (threadIdx.x == 0) *%s = %s;\n",
-            place(b, "int32_t", s->counter), n);
+  text_addf(&b->text, "if (threadIdx.x == 0) *%s = %s;\n", place(b, "int32_t", s->counter), n);
   note(b, a);
 }
 
@@ -328,12 +327,10 @@ void block_launch(Device *d, const Item *item, int n, int around) {
     else
       kernel(&b, item[i].func, item[i].kernel);
   }
-  const char *prefix = d->unit.options->library ? d->unit.options->library : "";
   BlockEntry *e = &b.entry;
   e->func = item[0].func;
-  e->name = arena_printf(a, "%sblock%d_%s", prefix, d->nlaunch, text_identifier(a, e->func->name));
   Text t = {.arena = a};
-  text_addf(&t, "MLO_KERNEL __launch_bounds__(%d, 1) %s(", LAUNCH_BLOCK, e->name);
+  text_add(&t, "(");
   for (int i = 0; i < e->nplace; i++) text_addf(&t, "%suint8_t *d%d", i ? ", " : "", i);
   text_addf(&t, "%s%s) {\n", e->scratch ? ", uint8_t *scratch" : "",
             around ? ", const uint8_t *on" : "");

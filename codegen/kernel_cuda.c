@@ -232,14 +232,27 @@ static int entry_named(Device *d, const char *name) {
   return i;
 }
 
+/* Blocks of equal text are one. */
+static const char *block_named(Device *d, const BlockEntry *b) {
+  Arena *a = d->unit.arena;
+  const char *prefix = d->unit.options->library ? d->unit.options->library : "";
+  for (int i = 0; i < d->nblock; i++)
+    if (!strcmp(d->block[i].text, b->text)) return d->block[i].name;
+  BlockText x = {.text = b->text};
+  x.name = arena_printf(a, "%sblock%d_%s", prefix, d->nblock, text_identifier(a, b->func->name));
+  VEC_PUSH(a, d->block, d->nblock, d->block_cap, x);
+  text_addf(&d->entries, "MLO_KERNEL __launch_bounds__(%d, 1) %s%s", LAUNCH_BLOCK, x.name, x.text);
+  return x.name;
+}
+
 void device_block(Device *d, const BlockEntry *b, int loop) {
-  int first = d->narg, number = entry_named(d, b->name);
-  text_add(&d->entries, b->text);
+  const char *name = block_named(d, b);
+  int first = d->narg, number = entry_named(d, name);
   for (int i = 0; i < b->nplace; i++) arg(d, b->place[i]);
   if (b->scratch) arg(d, -1);
   if (loop) arg(d, -1 - guard_byte(loop));
   launch_row(d, number, 1, LAUNCH_BLOCK, first);
-  launched(d, b->name, b->func, NULL, 1);
+  launched(d, name, b->func, NULL, 1);
 }
 
 int device_loop(Device *d) {

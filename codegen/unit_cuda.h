@@ -10,6 +10,11 @@ typedef struct DeviceFunc {
   int first, n;
 } DeviceFunc;
 
+/* A kernel of one block: its name, and parameters and body. */
+typedef struct BlockText {
+  const char *name, *text;
+} BlockText;
+
 /* The CUDA half of a generated file while it grows. `unit` has the kernels. */
 typedef struct Device {
   Unit unit;
@@ -21,6 +26,8 @@ typedef struct Device {
   int nlaunch, launch_cap, narg;
   DeviceFunc *func;
   int nfunc, func_cap, nloop;
+  BlockText *block;
+  int nblock, block_cap;
   int64_t scratch; /* bytes */
 } Device;
 
@@ -43,7 +50,7 @@ void device_launch(Device *d, const Func *f, const Kernel *k, int loop);
    where those lie on the device is the runtime's business); scratch memory, if used; a condition,
    within a loop that has one. */
 typedef struct BlockEntry {
-  const char *name, *text;
+  const char *text; /* parameters and body */
   const Func *func; /* the first of its parts */
   int64_t *place;
   int nplace, place_cap;
