@@ -59,7 +59,7 @@ typedef struct Access {
   const Storage *s; /* NULL: shared memory from .. to, doubles */
   bool store;
   bool own; /* each element by the thread that has its number (modulo the block's threads) */
-  int from, to;
+  int64_t from, to;
 } Access;
 
 typedef struct Accesses {
@@ -166,10 +166,10 @@ static void kernel_accesses(Block *b, const Emit *e, const Launch *l, Accesses *
   }
   for (int i = 0; i < e->npart; i++) {
     const Shared *p = &e->part[i];
-    Access a = {.store = true, .from = p->from, .to = p->to};
-    if (p->first == 0) add(b, first, a);
-    a.store = false;
-    if (p->last == e->barriers) add(b, last, a);
+    Access written = {.store = true, .from = p->written, .to = p->written + p->n};
+    Access read = {.from = p->read, .to = p->read + p->n};
+    if (p->first == 0) add(b, first, written);
+    if (p->last == e->barriers) add(b, last, read);
   }
 }
 

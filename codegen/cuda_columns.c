@@ -78,7 +78,7 @@ static void join_teams(Columns *c) {
       text_addf(emit_body(e), "%s[t] = %s;\n", shared(c, i, true), c->acc[i].best);
   }
   text_add(emit_body(e), CUDA_BARRIER);
-  cuda_barriers(e, 1, 0, 0, 2 * doubles(c));
+  cuda_barriers(e, 1, 0, 0, doubles(c), (c->kept + lanes - 1) / lanes * c->l->parts);
   emit_open(e);
   const char *j = emit_name(e, "j");
   for (int i = 0; i < c->nacc; i++)
@@ -110,8 +110,9 @@ static void join_parts(Columns *c, const char *part) {
       text_addf(emit_body(e), "%s[%s * %lld + %s] = %s;\n", cuda_partials(e, acc, i, best, all),
                 part, (long long)c->kept, c->lane, best ? acc[i].best : acc[i].name);
   emit_close(e, arena_printf(e->arena, "if (t < %d && %s)", c->l->lanes, c->on));
-  cuda_barriers(e, 2, 1, 2 * doubles(c), 16);
+  int before = e->barriers;
   emit_open(e);
+  cuda_barriers(e, 2, 1, 2 * doubles(c), 16, 1);
   CudaAcc *sum = arena_array(e->arena, CudaAcc, c->nacc);
   for (int i = 0; i < c->nacc; i++) sum[i] = cuda_acc(e, acc[i].a);
   emit_open(e);
@@ -126,9 +127,11 @@ static void join_parts(Columns *c, const char *part) {
                              c->l->lanes, c->on, j, (long long)c->l->parts, j));
   c->acc = sum;
   end_stores(c);
-  emit_close(e,
-             arena_printf(e->arena, "if (mlo_last_block((uint32_t *)scratch + %s, %lld, mem + %d))",
-                          c->group_name, (long long)c->l->parts, 2 * doubles(c)));
+  bool together = c->l->lanes > 1 || cuda_replaces(e, c->store_stage, before);
+  emit_close(e, arena_printf(e->arena,
+                             "if (mlo_last_block((uint32_t *)scratch + %s, %lld, %s, mem + %d))",
+                             c->group_name, (long long)c->l->parts, together ? "true" : "false",
+                             2 * doubles(c)));
 }
 
 /* One block of lanes and, where there are several, one part of the reduced range. */

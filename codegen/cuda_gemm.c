@@ -84,6 +84,16 @@ static void load_tile(Product *p, const Side *s, const char *tile, const char *f
             element(p, s, "b", row, at));
 }
 
+static int64_t tiles_along(int64_t n) { return (n + TILE - 1) / TILE; }
+
+/* How often tiles are loaded in all. */
+static int64_t steps(const Product *p) {
+  const Gemm *g = &p->g[0];
+  int64_t all = 0;
+  for (int i = 0; i < p->n; i++) all += tiles_along(p->g[i].sum);
+  return all * g->batch * tiles_along(g->rows) * tiles_along(g->columns);
+}
+
 static void tile_product(Product *p, const Gemm *g, bool minus) {
   Emit *e = p->e;
   const char *k = emit_name(e, "k"), *q = emit_name(e, "q");
@@ -94,7 +104,7 @@ static void tile_product(Product *p, const Gemm *g, bool minus) {
   load_tile(p, &g->left, left, "row0", g->rows, g->sum, k, false);
   load_tile(p, &g->right, right, "col0", g->columns, g->sum, k, true);
   text_add(emit_body(e), CUDA_BARRIER);
-  cuda_barriers(e, g->sum > 0, 0, 0, e->shared);
+  if (g->sum > 0) cuda_barriers(e, 1, 0, 0, e->shared / 2, steps(p));
   text_addf(emit_body(e),
             "#pragma unroll\nfor (int32_t %s = 0; %s < %d; %s++) s %s= %s[y * %d + %s] * %s[%s * "
             "%d + x];\n",
@@ -107,7 +117,7 @@ static void tile_product(Product *p, const Gemm *g, bool minus) {
 static void tiles(Product *p) {
   Emit *e = p->e;
   const Gemm *g = &p->g[0];
-  int64_t tm = (g->rows + TILE - 1) / TILE, tn = (g->columns + TILE - 1) / TILE;
+  int64_t tm = tiles_along(g->rows), tn = tiles_along(g->columns);
   e->shared = 4 * TILE * PITCH / (g->n->type.dtype == DT_F64 ? 1 : 2);
   text_addf(emit_body(e), "const int32_t x = t %% %d, y = t / %d;\nint32_t h = 0;\n", TILE, TILE);
   emit_open(e);

@@ -155,8 +155,9 @@ void cuda_own(Emit *e) {
   e->owns = true;
 }
 
-void cuda_barriers(Emit *e, int barriers, int skip, int from, int n) {
-  Shared s = {from, from + n, e->barriers + skip, e->barriers + barriers};
+void cuda_barriers(Emit *e, int barriers, int skip, int from, int n, int64_t rounds) {
+  int first = e->barriers + skip, last = e->barriers + barriers;
+  Shared s = {from, from + (rounds + 1) % 2 * n, n, first, last};
   if (n) VEC_PUSH(e->arena, e->part, e->npart, e->part_cap, s);
   e->barriers += barriers;
 }
@@ -234,12 +235,11 @@ int *cuda_store_stages(Emit *e) {
   return stage;
 }
 
-/* Whether a store of the end replaces what was read since the last barrier. */
-static bool replaces(const Emit *e, const int *stage) {
+bool cuda_replaces(const Emit *e, const int *stage, int barriers) {
   const Kernel *k = e->kernel;
   for (int i = 0; i < k->nstore; i++)
     for (int j = 0; stage[i] < 0 && j < e->nparam; j++)
-      if (e->param[j].load && e->param[j].last[0] == e->barriers &&
+      if (e->param[j].load && e->param[j].last[0] >= barriers &&
           cg_overlap(e->param[j].s, k->store[i].dest))
         return true;
   return false;
@@ -255,9 +255,9 @@ void cuda_end_stores(Emit *e, const int *stage, const char *who, const char *ord
   e->owns = first;
   cg_stores(e, e->kernel->store, now, ANCHOR_ROW);
   e->owns = false;
-  if (replaces(e, stage)) {
+  if (cuda_replaces(e, stage, e->barriers)) {
     text_add(before, order);
-    if (!strcmp(order, CUDA_BARRIER)) cuda_barriers(e, 1, 0, 0, 0);
+    if (!strcmp(order, CUDA_BARRIER)) cuda_barriers(e, 1, 0, 0, 0, 1);
     for (int i = 0; i < e->kernel->nstore; i++)
       if (now[i]) emit_param(e, e->kernel->store[i].dest, e->kernel->store[i].row, true);
   }

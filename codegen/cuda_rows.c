@@ -27,12 +27,12 @@ static void stores_of(Rows *r, int stage) {
   cg_stores(e, e->kernel->store, now, ANCHOR_ELEM);
 }
 
-/* Shared memory of what a block does next, which has so many barriers and writes behind `skip`. */
-static const char *team_mem(Rows *r, int barriers, int skip) {
+/* Shared memory of what a block does next, with a barrier. */
+static const char *team_mem(Rows *r) {
   Emit *e = r->e;
   if (r->l->team <= 32) return "mem";
   int at = 16 * r->nteam++, end = (at + 16) * (r->half ? 2 : 1);
-  cuda_barriers(e, barriers, skip, at, end - at);
+  cuda_barriers(e, 1, 0, at, 16, r->half ? kernel_rows(e->kernel) : 1);
   if (end > e->shared) e->shared = end;
   return r->half ? arena_printf(e->arena, "mem + %s", r->half)
                  : arena_printf(e->arena, "mem + %d", at);
@@ -128,7 +128,7 @@ static int stage(Rows *r, int number, CudaAcc *acc) {
     if (last > r->nkept) cuda_close(e, &loop);
   } while (last > r->nkept && cuda_tail(e, &loop));
   bind_kept(r, number);
-  for (int i = 0; i < nacc; i++) cuda_team(e, &acc[i], r->l->team, team_mem(r, 1, 0));
+  for (int i = 0; i < nacc; i++) cuda_team(e, &acc[i], r->l->team, team_mem(r));
   return nacc;
 }
 
@@ -178,8 +178,9 @@ static void spread_total(Rows *r) {
                 acc[i].best);
   }
   emit_close(e, "if (t == 0)");
-  const char *last = team_mem(r, 2, 1);
+  int before = e->barriers;
   emit_open(e);
+  const char *last = team_mem(r);
   for (int i = 0; i < n; i++) {
     all = cuda_acc(e, acc[i].a);
     emit_open(e);
@@ -190,13 +191,13 @@ static void spread_total(Rows *r) {
                     : NULL;
     cuda_merge(e, &all, value, best);
     emit_close(e, arena_printf(e->arena, "for (int32_t %s = t; %s < blocks; %s += 256)", j, j, j));
-    cuda_team(e, &all, LAUNCH_BLOCK, team_mem(r, 1, 0));
+    cuda_team(e, &all, LAUNCH_BLOCK, team_mem(r));
     cuda_bind_acc(e, &all);
   }
   e->stage = r->nstage + 1;
   cuda_end_stores(e, r->store_stage, "if (t == 0)", CUDA_BARRIER, true);
-  emit_close(e,
-             arena_printf(e->arena, "if (mlo_last_block((uint32_t *)scratch, blocks, %s))", last));
+  emit_close(e, arena_printf(e->arena, "if (mlo_last_block((uint32_t *)scratch, blocks, %s, %s))",
+                             cuda_replaces(e, r->store_stage, before) ? "true" : "false", last));
 }
 
 /* Opens the loop over the kept indices, a team each. */
@@ -268,18 +269,20 @@ void cuda_rows(Emit *e, const Launch *l, const bool *merge) {
   unbind(e);
 }
 
-/* What is stored once waits until all blocks have read what it may replace. */
+/* What is stored once waits until all blocks have read what it replaces. */
 static void map_once(Emit *e, const Launch *l, const int *store_stage) {
-  if (l->grid > 1) cuda_barriers(e, 2, 1, 0, 16);
   emit_open(e);
+  if (l->grid > 1) cuda_barriers(e, 2, 1, 0, 16, 1);
   cuda_end_stores(e, store_stage, "if (t == 0)", CUDA_BARRIER, true);
   if (l->grid == 1) {
     emit_close(e, "");
-    return;
+  } else if (!cuda_replaces(e, store_stage, 0)) {
+    emit_close(e, "if (block == 0)");
+  } else {
+    e->shared = 16;
+    e->scratch = true;
+    emit_close(e, "if (mlo_last_block((uint32_t *)scratch, blocks, true, mem))");
   }
-  e->shared = 16;
-  e->scratch = true;
-  emit_close(e, "if (mlo_last_block((uint32_t *)scratch, blocks, mem))");
 }
 
 void cuda_map(Emit *e, const Launch *l, const bool *merge) {

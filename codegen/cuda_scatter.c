@@ -88,7 +88,7 @@ static void scan(Scatter *s) {
   emit_open(e);
   read_indices(s, "base");
   text_add(emit_body(e), CUDA_BARRIER);
-  cuda_barriers(e, 1, 0, 0, e->shared);
+  cuda_barriers(e, 1, 0, 0, 128, (s->rows + 7) / 8 * ((s->count + 255) / 256));
   emit_open(e);
   text_addf(emit_body(e),
             "uint32_t found = __ballot_sync(MLO_WARP, v < %lld && base + c + t %% 32 < %lld && "
@@ -152,7 +152,7 @@ void cuda_solve(Emit *e) {
             "mlo_solve_block_%s(%s, %lld, %lld, p%d + %lld, p%d + %lld, p%d, (%s *)p%d, mem);\n",
             dtype_name(n->type.dtype), m.transposed ? "true" : "false", (long long)n->type.dim[0],
             (long long)columns, pm, (long long)m.offset, pb, (long long)b.offset, px, type, work);
-  cuda_barriers(e, 1, 0, 0, e->shared);
+  cuda_barriers(e, 1, 0, 0, e->shared, 1);
   emit_param(e, k->store[0].dest, k->store[0].row, true);
   emit_param(e, k->scratch, NULL, true);
   for (int i = 1; i < k->nstore; i++)

@@ -145,13 +145,13 @@ const char *emit_load(const Emit *e, DType d, const char *array, const char *at)
 }
 
 static Val load(Emit *e, const Storage *s, DType d, Aff offset, int guard) {
-  int depth = 0, p = emit_param(e, s, NULL, false);
-  emit_access(e, p, &offset);
+  int depth = 0;
   const char *at = emit_aff(e, offset, &depth);
+  const Guard *g = guard ? &e->guard[guard - 1] : NULL;
+  if (g && g->depth > depth) depth = g->depth;
+  int p = emit_access(e, s, NULL, false, &offset, depth);
   const char *value = emit_load(e, d, arena_printf(e->arena, "p%d", p), at);
-  if (!guard) return emit_local(e, d, depth, value);
-  const Guard *g = &e->guard[guard - 1];
-  if (g->depth > depth) depth = g->depth;
+  if (!g) return emit_local(e, d, depth, value);
   return emit_local(e, d, depth, arena_printf(e->arena, "%s ? %s : 0", g->text, value));
 }
 

@@ -52,11 +52,14 @@ typedef struct Bound {
 typedef struct Scope {
   Text body;
   unsigned serial;
+  int barriers; /* CUDA: how many stand before it */
 } Scope;
 
-/* Shared memory of a CUDA kernel, in doubles, and behind how many barriers it is used. */
+/* Shared memory of a CUDA kernel: `n` doubles, from where they are written first and read last, and
+   behind how many barriers that is. */
 typedef struct Shared {
-  int from, to, first, last;
+  int64_t written, read;
+  int n, first, last;
 } Shared;
 
 typedef struct Param { /* pointer argument of the kernel: a storage, or one row of it */
@@ -153,8 +156,9 @@ Text *emit_body(Emit *e); /* of the innermost scope */
 const char *emit_aff(Emit *e, Aff a, int *depth);
 const char *emit_name(Emit *e, const char *prefix);
 int emit_param(Emit *e, const Storage *s, const Storage *row, bool store);
-/* Parameter p is accessed there. */
-void emit_access(Emit *e, int p, const Aff *at);
+/* It is accessed at this index; a load's value goes to the scope of this depth. */
+int emit_access(Emit *e, const Storage *s, const Storage *row, bool store, const Aff *at,
+                int depth);
 /* The statement to += v; integers wrap. Both are primary expressions. */
 void emit_add(Emit *e, DType d, const char *to, const char *v);
 const char *emit_literal(Emit *e, DType d, double value);

@@ -49,8 +49,9 @@ void cuda_bind(Emit *e, const Group *group, int n, int v);
 /* The element at the present index is this thread's own: number own % 256 (vector 1). */
 void cuda_own(Emit *e);
 /* The text that is printed next has so many barriers, which all threads pass. It writes shared
-   memory, `n` doubles from `from`, behind `skip` of them, and reads it behind the last. */
-void cuda_barriers(Emit *e, int barriers, int skip, int from, int n);
+   memory, `n` doubles from `from`, behind `skip` of them, and reads it behind the last; in every
+   second one of the rounds of a loop around it, the n doubles behind those. */
+void cuda_barriers(Emit *e, int barriers, int skip, int from, int n, int64_t rounds);
 
 /* Accumulators of a reduction in a thread. */
 typedef struct CudaAcc {
@@ -68,6 +69,8 @@ const char *cuda_partials(Emit *e, const CudaAcc *acc, int i, bool best, int64_t
 
 /* Which stores belong to a stage's loop (-1: to the end). */
 int *cuda_store_stages(Emit *e);
+/* Whether a store of the end replaces what was read behind so many barriers, or more. */
+bool cuda_replaces(const Emit *e, const int *stage, int barriers);
 /* The stores of the end, by the threads for which `who` ("if (t == 0)") holds. Where one replaces
    what the kernel reads, `order` comes before them: a barrier. first: that is thread 0 alone. */
 void cuda_end_stores(Emit *e, const int *stage, const char *who, const char *order, bool first);

@@ -72,9 +72,9 @@ void cg_stores(Emit *e, const Store *store, const bool *now, AnchorClass cls) {
   for (int i = 0; i < k->nstore; i++) {
     if (!now[i]) continue;
     Pos ix = emit_canonical(e, cls, store[i].node);
-    int depth = 0, p = emit_param(e, store[i].dest, store[i].row, true);
+    int depth = e->depth;
     Aff offset = emit_linear(store[i].node->type, &ix);
-    emit_access(e, p, &offset);
+    int p = emit_access(e, store[i].dest, store[i].row, true, &offset, depth);
     const char *at = emit_aff(e, offset, &depth);
     text_addf(emit_body(e), "p%d[%s] = %s;\n", p, at, v[i].text);
   }

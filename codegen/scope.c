@@ -8,7 +8,7 @@
 void emit_open(Emit *e) {
   if (e->depth + 1 == CG_SCOPES) compiler_bug("codegen", "loops nested too deep");
   Scope *s = &e->scope[++e->depth];
-  *s = (Scope){.body = {.arena = e->arena}, .serial = ++e->serial};
+  *s = (Scope){.body = {.arena = e->arena}, .serial = ++e->serial, .barriers = e->barriers};
   text_add(&s->body, "");
 }
 
@@ -270,25 +270,38 @@ int emit_value_var(Emit *e, Val v) {
   return e->nvar - 1;
 }
 
-int emit_param(Emit *e, const Storage *s, const Storage *row, bool store) {
+static void note_access(Param *p, bool store, int barriers) {
+  bool *before = store ? &p->store : &p->load;
+  if (!*before || barriers < p->first[store]) p->first[store] = barriers;
+  if (!*before || barriers > p->last[store]) p->last[store] = barriers;
+  *before = true;
+}
+
+static int find_param(Emit *e, const Storage *s, const Storage *row) {
   int i = 0;
   while (i < e->nparam && (e->param[i].s != s || e->param[i].row != row)) i++;
   if (i == e->nparam) {
     Param p = {.s = s, .row = row};
     VEC_PUSH(e->arena, e->param, e->nparam, e->param_cap, p);
   }
-  Param *q = &e->param[i];
-  bool *before = store ? &q->store : &q->load;
-  if (!*before) q->first[store] = e->barriers;
-  q->last[store] = e->barriers;
-  *before = true;
+  return i;
+}
+
+int emit_param(Emit *e, const Storage *s, const Storage *row, bool store) {
+  int i = find_param(e, s, row);
+  note_access(&e->param[i], store, e->barriers);
   return i;
 }
 
 /* A load at an index without variables may be moved to where all threads do it. */
-void emit_access(Emit *e, int p, const Aff *at) {
-  bool own = e->owns && !e->param[p].row && aff_eq(at, &e->own);
-  if (!own || (e->param[p].load && !at->n && !e->alone)) e->param[p].others = true;
+int emit_access(Emit *e, const Storage *s, const Storage *row, bool store, const Aff *at,
+                int depth) {
+  int i = find_param(e, s, row);
+  Param *p = &e->param[i];
+  note_access(p, store, depth < e->depth ? e->scope[depth + 1].barriers : e->barriers);
+  bool own = e->owns && !row && aff_eq(at, &e->own);
+  if (!own || (p->load && !at->n && !e->alone)) p->others = true;
+  return i;
 }
 
 int64_t emit_byte(const Storage *s) { return storage_root(s)->offset + storage_start(s); }

@@ -70,11 +70,12 @@ MLO_ARGMAX(double, f64, (-(double)INFINITY), (double)INFINITY)
 MLO_ARGMAX(int32_t, i32, (-INT32_MAX - 1), INT32_MAX)
 
 /* True in all threads of the block that is the last of `blocks` to call it with this ticket, which
-   is then 0 again. What threads wrote before it is seen by the last block behind it. */
-MLO_INLINE bool mlo_last_block(uint32_t *ticket, int32_t blocks, double *mem) {
+   is then 0 again. What thread 0, or where `all` any thread, did before it is seen by the last block
+   behind it. */
+MLO_INLINE bool mlo_last_block(uint32_t *ticket, int32_t blocks, bool all, double *mem) {
   int32_t *last = (int32_t *)mem;
   __threadfence();
-  __syncthreads();
+  if (all) __syncthreads();
   if (threadIdx.x == 0) {
     const uint32_t before = atomicAdd(ticket, 1u);
     *last = before == (uint32_t)blocks - 1;
