@@ -29,7 +29,7 @@ while [ $# -gt 0 ]; do
 done
 build=$(realpath -m "${1:-$root/build}")
 work=$(realpath -m "${2:-$build/gpu}")
-mkdir -p "$work"/{bin,lib,data,rows,logs,out,empty,cache} || exit
+mkdir -p "$work"/{bin,lib,data,rows,logs,out,empty,cache} || exit 2
 bin=$work/bin data=$work/data
 export quick XDG_CACHE_HOME=$work/cache OMP_NUM_THREADS=1
 [ -z "${MLO_CUDA_PATH:-}" ] || MLO_CUDA_PATH=$(realpath "$MLO_CUDA_PATH")
@@ -157,14 +157,19 @@ collect_libraries() {
     grep -Ev '/(libc|libm|libdl|libpthread|librt|libgcc_s|libstdc\+\+)\.so' | xargs -r cp -Lut "$work/lib"
 }
 
+# All that executables are made of, in one line: the commit, and a sum.
+stamp() {
+  local sum
+  sum=$(cat "$build/bin/mloc" "$build/lib/libmlo.a" "$build"/tests/test_* "$root"/tests/{gpu,bench}/*.[chm]* "$root"/examples/*/*.mlo | sha256sum)
+  echo "$(git -C "$root" rev-parse --short HEAD 2>/dev/null || echo unknown) ${sum%% *} $quick ${ARCH:-} $only"
+}
+
 prepare() {
-  local stamp
-  stamp="$(git -C "$root" rev-parse HEAD 2>/dev/null) $quick ${ARCH:-} $only"
   [ ! -x "$build/bin/mloc" ] && [ -e "$work/prepared" ] && return 0
   if [ ! -x "$build/bin/mloc" ]; then
     cmake -S "$root" -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo && cmake --build "$build" -j "$(getconf _NPROCESSORS_ONLN)" || return
   fi
-  [ "$(cat "$work/prepared" 2>/dev/null)" = "$stamp" ] && return 0
+  [ "$(cat "$work/prepared" 2>/dev/null)" = "$(stamp)" ] && return 0
   cp "$build"/tests/{bench_data,gpu_probe,gpu_apart} "$bin" || return
   for p in $(device_tests); do cp "$build/tests/$p" "$bin" || return; done
   make_data || return
@@ -172,8 +177,11 @@ prepare() {
   # A job that fails leaves no executable; its part says so.
   xargs -a "$work/jobs" -P "$(getconf _NPROCESSORS_ONLN)" -d '\n' -I{} timeout 200 "$self" --part=job "$build" "$work" {}
   collect_libraries
-  [ -z "$prepare" ] || rm -f "$data"/{size,kernels.npz} # large, and soon made
-  echo "$stamp" >"$work/prepared"
+  if [ -n "$prepare" ]; then # it travels
+    rm -rf "$data"/{size,kernels.npz} "$work"/out/*
+    strip "$bin"/*
+  fi
+  stamp >"$work/prepared"
 }
 
 # Where neither the loader nor /usr/local/cuda has NVRTC and cuBLAS, those of Python's packages.
@@ -233,8 +241,12 @@ part_tests() {
   emulated && real=
   for file in "$bin"/test_*; do
     name=$(basename "$file")
+    if [ ! -x "$build/bin/mloc" ] && tr '\0' '\n' <"$file" | grep -aqx MLOC; then
+      row "$name" "skipped: it runs mloc, and $build has none" "" -
+      continue
+    fi
     # Tests that take a device where the environment names a stack: any folder, where the loader finds the real one.
-    MLO_TEST_DEVICE=$real MLO_CUDA_PATH=${MLO_CUDA_PATH:-$work/empty} MLOC_SOURCE_DIR=$root \
+    MLO_TEST_DEVICE=$real MLO_CUDA_PATH=${MLO_CUDA_PATH:-$work/empty} MLOC_SOURCE_DIR=$root MLOC=$build/bin/mloc \
       timeout -k 5 120 "$file" >"$work/logs/$name" 2>&1
     code=$?
     [ $code -eq 0 ] && ok=yes || ok=NO
@@ -398,7 +410,7 @@ seconds_of() { case $1 in copy) echo 60 ;; tests | kernels | steps | jax) echo 1
 
 header() {
   local commit
-  commit=$(git -C "$root" rev-parse --short HEAD 2>/dev/null || cut -c 1-7 "$work/prepared")
+  commit=$(git -C "$root" rev-parse --short HEAD 2>/dev/null || cut -d ' ' -f 1 "$work/prepared")
   git -C "$root" diff --quiet HEAD -- 2>/dev/null || commit="$commit with changes"
   # shellcheck disable=SC2016 # backquotes here are Markdown's
   printf '# Results%s\n\n- command: `%s`\n' "$(! emulated || echo ': emulated, so times mean nothing')" "$command"
