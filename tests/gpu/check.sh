@@ -215,14 +215,14 @@ calc() { awk "BEGIN { printf \"$1\", $2 }"; }
 # keep NAME SECONDS; kept NAME: of mloc, for the peers' rows
 keep() { printf '%s\t%s\n' "$1" "$2" >>"$work/times"; }
 kept() { awk -F '\t' -v k="$1" '$1 == k { print $2 }' "$work/times" 2>/dev/null | tail -1; }
-# on SECONDS LOG COMMAND..: with a limit; what it prints, and on failure a row
+# on SECONDS LOG COMMAND..: with a limit; what it prints, and on failure a row ($fault: what is then met)
 on() {
   local limit=$1 log=$work/logs/$2 code
   shift 2
   timeout -k 5 "$limit" "$@" >"$log" 2>&1
   code=$?
   [ $code -ne 0 ] || return 0
-  row "$(basename "$log")" "exit code $code: $(grep -v '^ *$' "$log" | tail -1 | cut -c 1-160)" "" NO "$(printf '%s ' "${@/#$work/.}" | cut -c 1-120)"
+  row "$(basename "$log")" "exit code $code: $(grep -v '^ *$' "$log" | tail -1 | cut -c 1-160)" "" "${fault:-NO}" "$(printf '%s ' "${@/#$work/.}" | cut -c 1-120)"
   return 1
 }
 
@@ -323,7 +323,7 @@ peers() {
     row "$1" "skipped: ${PYTHON:-python3} cannot import it: $(tail -1 "$work/logs/import $1")" "" -
     return
   fi
-  on "$2" "peers_$1" "${PYTHON:-python3}" "$root/tests/gpu/peers_$1.py" "$data" --slice "$slice" ${cpu:+--cpu}
+  fault=- on "$2" "peers_$1" "${PYTHON:-python3}" "$root/tests/gpu/peers_$1.py" "$data" --slice "$slice" ${cpu:+--cpu}
   grep "$(printf '\t')" "$work/logs/peers_$1" | while IFS=$'\t' read -r what how s far; do
     mine=$(kept "$what")
     if [ "$how" = - ]; then row "$what" "${far/#-/on the ${cpu:-GPU}}" "" -; continue; fi
