@@ -16,6 +16,8 @@ typedef struct Context {
   uint32_t lanes, clock;                  /* BY_LANES: of the warp */
   uint32_t fences;                        /* that the thread has passed */
   uint32_t others_barrier, others_fences; /* BY_GRID: of the blocks before it */
+  uint64_t readers; /* BY_GRID: those, by their numbers modulo 64, all of them in first..last */
+  uint32_t first, last;
   uint16_t warp;
   uint8_t kind;
   bool atomic;

@@ -101,20 +101,23 @@ static const char COLUMNS[] = PRELUDE
     "  if (t == 0) ticket[0] = 0;\n"
     "}\n";
 
-/* Scales x in place by a scalar that all blocks read and the last one changes. */
-static const char IN_PLACE[] =
-    PRELUDE "MLO_KERNEL void in_place(float *x, float *scale, unsigned *ticket) {\n"
-            "  __shared__ unsigned last;\n"
-            "  int i = (int)(blockIdx.x * blockDim.x + threadIdx.x);\n"
-            "  x[i] *= scale[0];\n"
-            "  __threadfence();\n"
-            "  __syncthreads();\n"
-            "  if (threadIdx.x == 0) last = TICKET(ticket);\n"
-            "  __syncthreads();\n"
-            "  if (last != gridDim.x - 1) return;\n"
-            "  __threadfence();\n"
-            "  if (threadIdx.x == 0) scale[0] = scale[0] + 1, ticket[0] = 0;\n"
-            "}\n";
+/* Scales x in place by a scalar that all blocks of a group read and its last one changes. */
+static const char IN_PLACE[] = PRELUDE
+    "#ifndef GROUP\n"
+    "#define GROUP gridDim.x\n"
+    "#endif\n"
+    "MLO_KERNEL void in_place(float *x, float *scale, unsigned *ticket) {\n"
+    "  __shared__ unsigned last;\n"
+    "  int i = (int)(blockIdx.x * blockDim.x + threadIdx.x), g = (int)(blockIdx.x / GROUP);\n"
+    "  x[i] *= scale[g];\n"
+    "  __threadfence();\n"
+    "  __syncthreads();\n"
+    "  if (threadIdx.x == 0) last = TICKET(ticket + g);\n"
+    "  __syncthreads();\n"
+    "  if (last != GROUP - 1) return;\n"
+    "  __threadfence();\n"
+    "  if (threadIdx.x == 0) scale[g] = scale[g] + 1, ticket[g] = 0;\n"
+    "}\n";
 
 /* y[i] = x[i ^ 1] through shared memory, within warps; flags in single bytes. */
 static const char EXCHANGE[] =

@@ -198,6 +198,11 @@ static bool lanes_before(const Checker *c, const Context *o, const Thread *t) {
   return true;
 }
 
+/* BY_GRID: may the block, which is not the last reader, be one of the readers? */
+static bool has_read(const Context *o, uint32_t block) {
+  return block >= o->first && block <= o->last && (o->readers >> block % 64 & 1);
+}
+
 bool order_before(const Checker *c, const Run *r, const Context *o, const Thread *t) {
   bool own = o->block == r->block;
   bool before =
@@ -205,7 +210,7 @@ bool order_before(const Checker *c, const Run *r, const Context *o, const Thread
           : acquired(c, r, t, o->kind == BY_LANES ? o : NULL, o->block, o->barrier, o->fences);
   for (uint32_t i = 0; o->kind == BY_GRID && before && i < c->nbegun; i++) {
     uint32_t block = c->begun[i];
-    if (block != r->block && block != o->block)
+    if (block != r->block && block != o->block && has_read(o, block))
       before = acquired(c, r, t, NULL, block, o->others_barrier, o->others_fences);
   }
   return before;
@@ -220,10 +225,17 @@ static Context joined(const Context *o, const Context *m) {
     j = (Context){.block = m->block, .barrier = m->barrier, .fences = m->fences, .kind = BY_GRID};
     j.others_barrier = most(o->barrier, o->others_barrier);
     j.others_fences = most(o->fences, o->others_fences);
+    bool grid = o->kind == BY_GRID;
+    j.readers = o->readers | (uint64_t)1 << o->block % 64;
+    j.first = grid ? least(o->first, o->block) : o->block;
+    j.last = grid ? most(o->last, o->block) : o->block;
   } else if (o->kind == BY_GRID) {
     j.kind = BY_GRID;
     j.others_barrier = o->others_barrier;
     j.others_fences = o->others_fences;
+    j.readers = o->readers;
+    j.first = o->first;
+    j.last = o->last;
   } else if (o->kind == BY_BLOCK || o->warp != m->warp || o->barrier != m->barrier) {
     j.kind = BY_BLOCK;
   } else {

@@ -143,6 +143,10 @@ static void test_tickets(void **state) {
               .zeros = 4,
               .times = 2};
   expect_clean(&l);
+  l.before = "#define GROUP 80\n"; /* a ticket each: who reads what another group's changes? */
+  l.grid = 160, l.block = 32;
+  l.count[0] = 160 * 32, l.count[1] = l.count[2] = 2;
+  expect_clean(&l);
 }
 
 static void test_broken_tickets(void **state) {
