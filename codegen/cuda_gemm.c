@@ -71,6 +71,20 @@ static void epilogue(Product *p, const char *s) {
   b->name = NULL;
 }
 
+/* The epilogue at batch b, row i and column j in a scope that it opens: what it reads is read there
+   alone, since what it stores may take its place. */
+static void element_epilogue(Product *p, const char *b, const char *i, const char *j) {
+  Emit *e = p->e;
+  const Gemm *g = &p->g[0];
+  emit_open(e);
+  int vb = emit_var(e, g->batch, "b"), vi = emit_var(e, g->rows, "i"),
+      vj = emit_var(e, g->columns, "j");
+  text_addf(emit_body(e), "const %s %s = %s, %s = %s, %s = %s;\n", e->itype, e->var[vb].name, b,
+            e->var[vi].name, i, e->var[vj].name, j);
+  bind_axes(p, vb, vi, vj);
+  epilogue(p, "s");
+}
+
 /* Both tiles of step `k0` into shared memory: neighbouring threads read neighbouring elements. */
 static void load_tile(Product *p, const Side *s, const char *tile, const char *first,
                       int64_t extent, int64_t sum, const char *k0, bool columns) {
@@ -127,13 +141,7 @@ static void tiles(Product *p) {
       e->itype, (long long)(tm * tn), (long long)tn, (long long)tm, TILE, (long long)tn, TILE,
       g->type);
   for (int i = 0; i < p->n; i++) tile_product(p, &p->g[i], p->minus[i]);
-  emit_open(e);
-  int vb = emit_var(e, g->batch, "b"), vi = emit_var(e, g->rows, "i"),
-      vj = emit_var(e, g->columns, "j");
-  text_addf(emit_body(e), "const %s %s = b, %s = row0 + y, %s = col0 + x;\n", e->itype,
-            e->var[vb].name, e->var[vi].name, e->var[vj].name);
-  bind_axes(p, vb, vi, vj);
-  epilogue(p, "s");
+  element_epilogue(p, "b", "row0 + y", "col0 + x");
   emit_close(e, arena_printf(e->arena, "if (row0 + y < %lld && col0 + x < %lld)",
                              (long long)g->rows, (long long)g->columns));
   emit_close(e, arena_printf(e->arena, "for (%s w = block; w < %lld; w += blocks)", e->itype,
@@ -145,25 +153,20 @@ static void dots(Product *p) {
   const Gemm *g = &p->g[0];
   int64_t all = g->batch * g->rows * g->columns;
   emit_open(e);
-  int vb = emit_var(e, g->batch, "b"), vi = emit_var(e, g->rows, "i"),
-      vj = emit_var(e, g->columns, "j");
-  const char *b = e->var[vb].name, *i = e->var[vi].name, *j = e->var[vj].name;
   text_addf(emit_body(e),
             "const %s o = w + t / 32 < %lld ? w + t / 32 : %lld;\n"
-            "const %s %s = o / %lld, %s = o / %lld %% %lld, %s = o %% %lld;\n%s s = 0;\n",
-            e->itype, (long long)all, (long long)(all - 1), e->itype, b,
-            (long long)(g->rows * g->columns), i, (long long)g->columns, (long long)g->rows, j,
+            "const %s b = o / %lld, i = o / %lld %% %lld, j = o %% %lld;\n%s s = 0;\n",
+            e->itype, (long long)all, (long long)(all - 1), e->itype,
+            (long long)(g->rows * g->columns), (long long)g->columns, (long long)g->rows,
             (long long)g->columns, g->type);
   for (int n = 0; n < p->n; n++) {
     const char *k = emit_name(e, "k");
     text_addf(emit_body(e), "for (%s %s = t %% 32; %s < %lld; %s += 32) s %s= %s * %s;\n", e->itype,
               k, k, (long long)p->g[n].sum, k, p->minus[n] ? "-" : "+",
-              element(p, &p->g[n].left, b, i, k), element(p, &p->g[n].right, b, j, k));
+              element(p, &p->g[n].left, "b", "i", k), element(p, &p->g[n].right, "b", "j", k));
   }
   text_addf(emit_body(e), "s = mlo_team_sum_%s(s, 32, mem);\n", g->lane);
-  emit_open(e);
-  bind_axes(p, vb, vi, vj);
-  epilogue(p, "s");
+  element_epilogue(p, "b", "i", "j");
   emit_close(e, arena_printf(e->arena, "if (t %% 32 == 0 && w + t / 32 < %lld)", (long long)all));
   emit_close(e, arena_printf(e->arena, "for (%s w = block * 8; w < %lld; w += blocks * 8)",
                              e->itype, (long long)all));

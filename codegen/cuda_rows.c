@@ -200,20 +200,21 @@ static void spread_total(Rows *r) {
                              cuda_replaces(e, r->store_stage, before) ? "true" : "false", last));
 }
 
-/* Opens the loop over the kept indices, a team each. */
-static void open_rows(Rows *r, const char **base) {
+/* Opens the loop over the kept indices, a team each; *loop is its head. A warp has whole teams and
+   leaves the loop by itself: no barrier of the block is in it, and those of its teams that have no
+   row read the last one, which is the warp's own. */
+static void open_rows(Rows *r, const char **loop) {
   Emit *e = r->e;
-  int team = r->l->team, per = LAUNCH_BLOCK / team;
+  Arena *a = e->arena;
+  int team = r->l->team, per = team > 32 ? 1 : LAUNCH_BLOCK / team, warp = per > 1 ? 32 / team : 1;
   int64_t rows = kernel_rows(e->kernel);
   emit_open(e);
   int v = emit_var(e, rows, "i");
-  const char *i = e->var[v].name;
-  if (per == 1) {
-    *base = i;
-  } else {
-    *base = emit_name(e, "w");
-    const char *own = arena_printf(e->arena, team > 1 ? "%s + t / %d" : "%s + t", *base, team);
-    if (rows % per) {
+  const char *i = e->var[v].name, *base = i;
+  if (warp > 1 && team > 1) {
+    base = emit_name(e, "w");
+    const char *own = arena_printf(a, "%s + t %% 32 / %d", base, team);
+    if (rows % warp) {
       r->on = emit_name(e, "on");
       text_addf(emit_body(e), "const bool %s = %s < %lld;\nconst %s %s = %s ? %s : %lld;\n", r->on,
                 own, (long long)rows, e->itype, i, r->on, own, (long long)(rows - 1));
@@ -221,6 +222,12 @@ static void open_rows(Rows *r, const char **base) {
       text_addf(emit_body(e), "const %s %s = %s;\n", e->itype, i, own);
     }
   }
+  const char *thread = team == 1   ? " * 256 + t"
+                       : team > 32 ? ""
+                                   : arena_printf(a, " * %d + t / 32 * %d", per, warp);
+  const char *step = per > 1 ? arena_printf(a, " * %d", per) : "";
+  *loop = arena_printf(a, "for (%s %s = block%s; %s < %lld; %s += blocks%s)", e->itype, base,
+                       thread, base, (long long)rows, base, step);
   cuda_bind(e, r->group, r->nkept, v);
 }
 
@@ -232,21 +239,19 @@ static int block_reductions(const Kernel *k) {
 
 static void each_row(Rows *r) {
   Emit *e = r->e;
-  const char *base, *half = NULL;
-  int per = LAUNCH_BLOCK / r->l->team;
+  const char *loop, *half = NULL;
+  if (kernel_rows(e->kernel) == 1 && r->l->team == 1) /* nobody else reads what this replaces */
+    text_add(emit_body(e), "if (block != 0 || t != 0) return;\n");
   r->lane = r->l->team == LAUNCH_BLOCK ? "t" : arena_printf(e->arena, "t %% %d", r->l->team);
   if (r->l->team == LAUNCH_BLOCK && block_reductions(e->kernel) == 1) {
     half = r->half = emit_name(e, "h");
     text_addf(emit_body(e), "int32_t %s = 0;\n", half);
   }
-  open_rows(r, &base);
+  open_rows(r, &loop);
   stages(r);
   finish(r);
   if (half) text_addf(emit_body(e), "%s = 16 - %s;\n", half, half);
-  emit_close(e, arena_printf(e->arena, "for (%s %s = block%s; %s < %lld; %s += blocks%s)", e->itype,
-                             base, per > 1 ? arena_printf(e->arena, " * %d", per) : "", base,
-                             (long long)kernel_rows(e->kernel), base,
-                             per > 1 ? arena_printf(e->arena, " * %d", per) : ""));
+  emit_close(e, loop);
 }
 
 void cuda_rows(Emit *e, const Launch *l, const bool *merge) {

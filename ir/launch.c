@@ -154,8 +154,8 @@ Launch kernel_launch(const Kernel *k) {
   if (k->kind == KERNEL_CALL) return (Launch){.shape = LAUNCH_SOLVE, .vector = 1, .grid = 1};
   Facts f = facts_of(k);
   if (!f.reduces && (!f.once || !f.kept)) return map(k, &f);
-  if (!f.kept) return total(k, &f);
-  return f.reduces && k->order == ORDER_COLUMNS ? columns(k, &f) : rows(k, &f);
+  if (!f.kept && f.reduced) return total(k, &f);
+  return f.reduced && f.reduces && k->order == ORDER_COLUMNS ? columns(k, &f) : rows(k, &f);
 }
 
 const char *launch_shape_name(LaunchShape s) {
