@@ -1,6 +1,8 @@
 /* Random programs: the reference evaluator, statement by statement, against the whole schedule as
    generated C, with any of the optional passes on and off (simplify, dead_code, hoist, fuse,
-   reuse). Seeds are fixed; arguments FIRST COUNT [VARIANT] choose others. */
+   reuse). Seeds are fixed; arguments FIRST COUNT [VARIANT] choose others. Where the environment has
+   MLO_CUDA_PATH, as CUDA on the emulated stack instead; where `reuse` fills dead memory with NaN,
+   each kernel is launched by itself, else one block does what is small. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,14 +15,15 @@
 #include "passes/passes.h"
 #include "runtime/mlo.h"
 #include "tests/support/draw.h"
+#include "tests/support/emulated.h"
 #include "tests/support/interp.h"
 #include "tests/support/native.h"
 
 /* What generated code calls has to be in this executable. */
 typedef void (*Symbol)(void);
-static const volatile Symbol needed[] = {(Symbol)mlo_gemm_f32, (Symbol)mlo_gemm_f64,
+static const volatile Symbol needed[] = {(Symbol)mlo_gemm_f32,  (Symbol)mlo_gemm_f64,
                                          (Symbol)mlo_solve_f32, (Symbol)mlo_solve_f64,
-                                         (Symbol)mlo_poison, (Symbol)mlo_statements};
+                                         (Symbol)mlo_poison,    (Symbol)mlo_statements};
 
 /* What makes a program's variant. */
 enum { FUSE = 1, REUSE = 2, THREADS = 4, SIMPLIFY = 8, DEAD_CODE = 16, HOIST = 32, VARIANTS = 64 };
@@ -80,16 +83,27 @@ static void add_threads(Program *p) {
     }
 }
 
-static One prepare(uint64_t seed, int variant, Text *text) {
+static CgOptions options_of(const One *o) {
+  return (CgOptions){
+      .library = arena_printf(o->b.arena, "s%d_%d_", (int)o->seed, o->variant),
+      .poison = o->variant & REUSE,
+      .cuda = getenv("MLO_CUDA_PATH") != NULL,
+      .only_cuda = getenv("MLO_CUDA_PATH") != NULL,
+      .no_source = true,
+  };
+}
+
+/* source: where the text of CUDA kernels goes. */
+static One prepare(uint64_t seed, int variant, Text *text, Text *source) {
   One o = {.b = draw(seed), .reference = draw(seed), .seed = seed, .variant = variant};
   o.want = interp_new(o.reference.p);
   interp_run(o.want, o.reference.p->schedule);
   run_passes(&o);
   if (variant & THREADS) add_threads(o.b.p);
   reports_to_repeats(o.b.p->schedule);
-  CgOptions options = {.library = arena_printf(o.b.arena, "s%d_%d_", (int)seed, variant),
-                       .poison = variant & REUSE};
+  CgOptions options = options_of(&o);
   text_add(text, cg_c(o.b.p, &options));
+  if (options.cuda) text_add(source, cg_cuda(o.b.p, &options, NULL, NULL));
   return o;
 }
 
@@ -100,15 +114,22 @@ static bool close_to(double got, double want) {
   return got == want || fabs(got - want) <= 1e-9 * (1 + fabs(want));
 }
 
-static int check(const One *o, const Native *native) {
-  int wrong = 0;
-  Program *p = o->b.p;
-  char name[64];
-  snprintf(name, sizeof name, "s%d_%d_schedule", (int)o->seed, o->variant);
+/* source: of CUDA kernels, or NULL. */
+static bool run(const One *o, const Native *native, const char *source, unsigned char *arena) {
+  const char *prefix = options_of(o).library;
+  if (source)
+    return emulated_run(native_find(native, arena_printf(o->b.arena, "%sprogram", prefix)), source,
+                        arena);
   int (*schedule)(MloRun *, unsigned char *);
-  *(void **)&schedule = native_find(native, name);
+  *(void **)&schedule = native_find(native, arena_printf(o->b.arena, "%sschedule", prefix));
+  return schedule(NULL, arena) == 0;
+}
+
+static int check(const One *o, const Native *native, const char *source) {
+  Program *p = o->b.p;
   unsigned char *arena = native_arena(p);
-  schedule(NULL, arena);
+  int wrong = !run(o, native, source, arena);
+  if (wrong) printf("seed %d, variant %d fails\n", (int)o->seed, o->variant);
   for (int i = 0; i < p->nstorage && !wrong; i++) {
     const Storage *s = p->storage[i];
     if (!storage_permanent(s) || s->kind == ST_COUNTER) continue;
@@ -135,18 +156,18 @@ int main(int argc, char **argv) {
     if (!needed[i]) return 1;
   for (int at = 0; at < count; at += BATCH) {
     Arena *a = arena_new();
-    Text text = {.arena = a};
+    Text text = {.arena = a}, source = {.arena = a};
     One one[BATCH];
     int n = count - at < BATCH ? count - at : BATCH;
     for (int i = 0; i < n; i++) {
       uint64_t seed = first + (uint64_t)(at + i);
       /* 37 is prime to 64: neighbours differ in several passes, and all combinations occur. */
       int variant = argc > 3 ? atoi(argv[3]) : (int)(seed * 37 % VARIANTS);
-      one[i] = prepare(seed, variant, &text);
+      one[i] = prepare(seed, variant, &text, &source);
       hoisted += one[i].hoisted > 0;
     }
-    Native *native = native_load(text.s, "-O2");
-    for (int i = 0; i < n; i++) wrong += check(&one[i], native);
+    Native *native = native_load(text.s, source.s ? "-O0" : "-O2");
+    for (int i = 0; i < n; i++) wrong += check(&one[i], native, source.s);
     native_free(native);
     for (int i = 0; i < n; i++) {
       interp_free(one[i].want);

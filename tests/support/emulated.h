@@ -1,6 +1,7 @@
 #ifndef MLOC_TESTS_EMULATED_H
 #define MLOC_TESTS_EMULATED_H
 
+#include "codegen/codegen.h"
 #include "runtime/mlo.h"
 
 /* Generated CUDA in this process, by the runtime's own CUDA device on the emulated stack: the
@@ -10,5 +11,8 @@
    message where the device reports an error: a race, an access out of bounds, a trap. source: the
    text of the kernels, NULL: the program's own. */
 bool emulated_run(const MloProgram *p, const char *source, unsigned char *arena);
+/* The same of a planned program: prints its CUDA with those options, `library` among them, and
+   loads the tables. */
+bool emulated_program(Program *p, const CgOptions *o, unsigned char *arena);
 
 #endif

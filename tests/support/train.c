@@ -39,8 +39,8 @@ void train(const char *text, const char *options, Table *out) {
   assert_non_null(f);
   assert_true(fputs(text, f) >= 0);
   assert_int_equal(fclose(f), 0);
-  snprintf(command, sizeof command, "'%s' run %s --out %s/out --quiet %s 2>%s/errors", mloc, path,
-           folder, options, folder);
+  snprintf(command, sizeof command, "'%s' run %s --out %s/out --quiet --device=%s %s 2>%s/errors",
+           mloc, path, folder, getenv("MLO_CUDA_PATH") ? "cuda" : "cpu", options, folder);
   int status = system(command);
   if (status) {
     snprintf(command, sizeof command, "cat %s/errors >&2", folder);

@@ -10,7 +10,8 @@ typedef struct Table { /* metrics.csv of a run */
   int nrow, ncolumn;
 } Table;
 
-/* Runs the program with these options of `mloc run` ("" for none); fails the test when that fails.
+/* Runs the program with these options of `mloc run` ("" for none), on a CUDA device where the
+   environment has MLO_CUDA_PATH; fails the test when that fails.
  */
 void train(const char *text, const char *options, Table *out);
 /* A column's value in a row; fails the test where there is none. */

@@ -20,6 +20,7 @@
 #include "passes/passes.h"
 #include "runtime/mlo.h"
 #include "tests/support/build.h"
+#include "tests/support/emulated.h"
 #include "tests/support/native.h"
 
 /* What generated code calls has to be in the executable. */
@@ -242,7 +243,18 @@ static void plan(Program *p, Func *f, int mode, const char *name) {
   if (wrong) fail_msg("%s: %s", name, wrong);
 }
 
-static Compiled compile_case(Arena *a, const ValueCase *of, int i, int mode, Text *text) {
+static CgOptions options_of(const char *prefix, int mode) {
+  bool cuda = getenv("MLO_CUDA_PATH") != NULL;
+  return (CgOptions){.library = prefix,
+                     .cuda = cuda,
+                     .only_cuda = cuda,
+                     .no_source = true,
+                     .poison = cuda && mode == FUSED};
+}
+
+/* source: where the text of CUDA kernels goes. */
+static Compiled compile_case(Arena *a, const ValueCase *of, int i, int mode, Text *text,
+                             Text *source) {
   Compiled c = {.b = build_new("case"), .n = 0};
   add_results(a, of, &c);
   Program *p = c.b.p;
@@ -256,8 +268,9 @@ static Compiled compile_case(Arena *a, const ValueCase *of, int i, int mode, Tex
   p->schedule = stmt_new(p, STMT_CALL);
   p->schedule->func = f;
   plan(p, f, mode, of->text);
-  CgOptions o = {.library = arena_printf(a, "c%d_%d_", i, mode)};
+  CgOptions o = options_of(arena_printf(a, "c%d_%d_", i, mode), mode);
   text_add(text, cg_c(p, &o));
+  if (o.cuda) text_add(source, cg_cuda(p, &o, NULL, NULL));
   return c;
 }
 
@@ -273,21 +286,32 @@ static void compare(Arena *a, const Compiled *c, int k, const double *got, Value
       fail_msg("%s, result %d, element %d: %.17g, not %.17g", name, k, (int)j, got[j], want[j]);
 }
 
+/* source: of CUDA kernels, or NULL. */
+static void run_schedule(Arena *a, const Native *native, const char *prefix, const char *source,
+                         unsigned char *arena) {
+  int (*schedule)(MloRun *, unsigned char *);
+  if (source) {
+    const MloProgram *p = native_find(native, arena_printf(a, "%sprogram", prefix));
+    assert_true(emulated_run(p, source, arena));
+    return;
+  }
+  *(void **)&schedule = native_find(native, arena_printf(a, "%sschedule", prefix));
+  assert_non_null(*(void **)&schedule);
+  schedule(NULL, arena);
+}
+
 static void run_case(Arena *a, const Compiled *c, const Native *native, const char *prefix,
-                     const char *name) {
+                     const char *source, const char *name) {
   Program *p = c->b.p;
   ValuePoint at;
   values_start(c->source, &at);
-  int (*schedule)(MloRun *, unsigned char *);
-  *(void **)&schedule = native_find(native, arena_printf(a, "%sschedule", prefix));
-  assert_non_null(*(void **)&schedule);
   unsigned char *arena = native_arena(p);
   for (int k = 0; k < p->nstorage; k++) {
     Node named = {.attr.sym = p->storage[k]->name};
     if (p->storage[k]->kind == ST_DATA)
       native_write(arena, p->storage[k], values_read(&at, &named));
   }
-  schedule(NULL, arena);
+  run_schedule(a, native, prefix, source, arena);
   for (int k = 0; k < c->n; k++) {
     double *got = arena_array(a, double, (int)type_count(c->node[k]->type));
     native_read(arena, program_find(p, arena_printf(a, "out%d", k)), got);
@@ -300,13 +324,13 @@ static void run_case(Arena *a, const Compiled *c, const Native *native, const ch
    of the time, and test_codegen and fuzz_codegen compile as executables are. */
 static void check_mode(const ValueCase *cases, int n, int mode) {
   Arena *a = arena_new();
-  Text text = {.arena = a};
+  Text text = {.arena = a}, source = {.arena = a};
   Compiled *c = arena_array(a, Compiled, n);
-  for (int i = 0; i < n; i++) c[i] = compile_case(a, &cases[i], i, mode, &text);
-  Native *native = native_load(text.s, mode == UNFUSED ? "-O0" : "-O1");
+  for (int i = 0; i < n; i++) c[i] = compile_case(a, &cases[i], i, mode, &text, &source);
+  Native *native = native_load(text.s, mode == UNFUSED || source.s ? "-O0" : "-O1");
   for (int i = 0; i < n; i++) {
     const char *name = arena_printf(a, "%s; %s, mode %d", cases[i].vars, cases[i].text, mode);
-    run_case(a, &c[i], native, arena_printf(a, "c%d_%d_", i, mode), name);
+    run_case(a, &c[i], native, arena_printf(a, "c%d_%d_", i, mode), source.s, name);
     build_free(&c[i].b);
   }
   native_free(native);

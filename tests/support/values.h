@@ -43,7 +43,9 @@ void values_derive(Arena *a, const Level *l, Node **grad, Node **product);
 
 /* Compare all cases with the reference evaluator (to 1e-11), and the reference evaluator with
    generated code (to 1e-12): unfused, and fused with threads everywhere. What the level's states
-   become next is compared, too. They fail the test after naming what differs. */
+   become next is compared, too. Where the environment has MLO_CUDA_PATH, the generated code is CUDA
+   on the emulated stack: unfused, one block does all that is small; fused, each kernel is launched
+   by itself, with NaN in dead memory. They fail the test after naming what differs. */
 void values_check(const ValueCase *c, int n);
 void values_check_generated(const ValueCase *c, int n);
 
