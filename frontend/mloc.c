@@ -377,20 +377,20 @@ static int call_check_grad(Compilation *c, int argc, char **argv) {
   int code = one_file(argc, argv, &path);
   c->check_grad = true;
   if (code == 0 && ends_with(path, ".ir")) code = usage_error("check-grad takes a .mlo file");
-  if (code == 0) code = front(c, path);
-  if (code == 0) code = lower(c, NULL);
-  if (code) return code;
-  char *text;
-  if ((code = generate(c, absolute_dir(c), "native", NULL, NULL, &text))) return code;
-  DriverOptions o = driver_options(c, "native");
   DriverProgram p;
-  DriverStatus s = driver_cached(c->arena, text, &o, &p, &error);
-  if (s != DRIVER_OK) return driver_failed(s, error);
+  if (code == 0) code = front(c, path);
+  if (code == 0) code = build_cached(c, c->o->device, &p);
+  if (code) return code;
   const char *folder = driver_folder(c->arena);
   if (!folder) return usage_error("cannot make a temporary folder: %s", strerror(errno));
-  char *args[] = {arena_strdup(c->arena, c->name), "--quiet", "--out",
-                  arena_strdup(c->arena, folder), NULL};
-  s = driver_spawn(c->arena, &p, args, &code, &error);
+  char *args[] = {arena_strdup(c->arena, c->name),
+                  "--quiet",
+                  "--out",
+                  arena_strdup(c->arena, folder),
+                  "--device",
+                  c->o->device ? c->o->device : "cpu",
+                  NULL};
+  DriverStatus s = driver_spawn(c->arena, &p, args, &code, &error);
   if (s == DRIVER_OK && code == 0)
     code = data_check_report(c->arena, c->program, arena_printf(c->arena, "%s/final.npz", folder),
                              c->o->json);

@@ -45,6 +45,8 @@ static const Flag flags[] = {
      "ast, ir, a pass's name, kernels, c (default), cuda, ptx", "STAGE"},
     {BUILD | EMIT | INSPECT, "target", 0, POPT_ARG_STRING, AT(target), "what runs the kernels",
      "cpu|cuda|cpu,cuda"},
+    {CHECK_GRAD, "device", 0, POPT_ARG_STRING, AT(device), "what it runs on: cpu, cuda or auto",
+     "DEVICE"},
     {BUILD, "arch", 0, POPT_ARG_STRING, AT(arch), "CUDA architectures to compile kernels for now",
      "sm_90,.."},
     {EMIT | INSPECT, "arch", 0, POPT_ARG_STRING, AT(arch), "CUDA architecture (default sm_90)",
@@ -169,9 +171,11 @@ static int bad_choice(const Options *o) {
   int code = bad_pairs(o->set, "set", "NAME=VALUE");
   if (code == 0) code = bad_pairs(o->data, "data", "SOURCE=FILE");
   if (code) return code;
-  const char *d = o->diagnostics, *t = o->target;
+  const char *d = o->diagnostics, *t = o->target, *v = o->device;
   if (d && strcmp(d, "json") && strcmp(d, "text"))
     return usage_error("--diagnostics is `text` or `json`, not `%s`", d);
+  if (v && strcmp(v, "cpu") && strcmp(v, "cuda") && strcmp(v, "auto"))
+    return usage_error("--device is `cpu`, `cuda` or `auto`, not `%s`", v);
   if (t && strcmp(t, "cpu") && strcmp(t, "cuda") && strcmp(t, "cpu,cuda"))
     return usage_error("--target is `cpu`, `cuda` or `cpu,cuda`, not `%s`", t);
   if (!(o->bandwidth >= 0 && o->bandwidth < 1e9) || !(o->flops >= 0 && o->flops < 1e9))

@@ -22,7 +22,7 @@ enum {
 };
 
 typedef struct Options {
-  char *passes, *dump_after, *stage, *march, *out, *run, *diagnostics, *target, *arch;
+  char *passes, *dump_after, *stage, *march, *out, *run, *diagnostics, *target, *arch, *device;
   char **set, **data;
   int time_passes, verify, poison, pedantic, json, check, verbose, no_spills, help;
   double bandwidth, flops; /* GB/s, TFLOP/s; 0: as the device does */
