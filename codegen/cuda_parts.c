@@ -49,6 +49,7 @@ static void open_turns(Emit *e, ThreadLoop *l) {
   l->turn = e->var[c].name;
   e->slot = aff_add(aff_const(0), aff_var(c), l->vector);
   if (l->vector > 1) {
+    emit_open(e); /* whether these neighbours are there: a row has all of them or none */
     emit_open(e);
     int u = emit_var(e, l->vector, "u");
     l->lane = e->var[u].name;
@@ -128,8 +129,13 @@ void cuda_close(Emit *e, const ThreadLoop *l) {
   const char *each = arena_printf(e->arena, "#pragma unroll\nfor (%s %s = 0; %s < %d; %s++)",
                                   e->itype, l->lane, l->lane, l->vector, l->lane);
   if (l->turns > 0) {
-    emit_close(e, arena_printf(e->arena, "if (%s%s%s < %lld)", on, and, i, (long long)n));
-    if (l->vector > 1) emit_close(e, each);
+    if (l->vector > 1) {
+      emit_close(e, "");
+      emit_close(e, each);
+      i = arena_printf(e->arena, "%s * %s + %s", l->turn, l->step, l->first);
+    }
+    emit_close(
+        e, arena_printf(e->arena, "if (%s%s%s < %lld)", on, and, i, (long long)(n / l->vector)));
     emit_close(e, arena_printf(e->arena, "#pragma unroll\nfor (%s %s = 0; %s < %lld; %s++)",
                                e->itype, l->turn, l->turn, (long long)l->turns, l->turn));
     return;
