@@ -71,6 +71,30 @@ fi
 [ "$(grep -c '\.entry' "$work/trilevel.ptx")" -gt 1 ]
 refuses 5 'does not compile for compute_20' emit $small --stage=ptx --arch=sm_20
 
+# Neighbouring elements go to a thread in groups of four, where arrays are aligned: a flat map loads and stores 16 bytes but
+# for its end, which is no multiple of four elements here, a long-row softmax, whose elements stay in registers, nothing else.
+cat >"$work/wide.mlo" <<'END'
+level fit {
+  var y : f32[100, 2048] = normal(1);
+  var x : f32[70002] = normal(1);
+  minimize norm2(x) + norm2(y);
+  optimizer = sgd(lr = 0.1);
+  output flat = exp(x);
+  output rows = softmax(y);
+}
+
+run main of fit {
+  seed = 1;
+}
+END
+"$MLOC" emit "$work/wide.mlo" --stage=ptx >"$work/wide.ptx"
+awk '/\.entry/ { name = $0; sub(/.*entry /, "", name); sub(/\(.*/, "", name) }
+  /(ld|st)\.global/ { all[name]++; if (/v4/) wide[name]++ }
+  END { for (k in all) {
+      if (k ~ /output_flat/ && wide[k] == 2) found++
+      if (k ~ /output_rows/ && wide[k] > 3 && wide[k] == all[k]) found++ }
+    exit found != 2 }' "$work/wide.ptx" || { echo "kernels without accesses of 16 bytes" >&2; exit 1; }
+
 # The report as JSON has what the text has.
 "$MLOC" inspect $small --target=cuda --arch=sm_80 --bandwidth=1000 --flops=10 --json >"$work/report"
 for key in '"assumed": "A100 SXM"' '"bandwidth": 1000000000000.0' '"flops_f64": 10000000000000.0' '"loose": \[\]' \
