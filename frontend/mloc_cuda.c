@@ -47,9 +47,13 @@ int cuda_target(Program *p, const char *target, const char *archs, CgOptions *cg
   const char *text = cg_cuda(p, cg, NULL, NULL);
   char *list = arena_strdup(p->arena, archs), *rest = NULL;
   CgCubin *cubin = arena_array(p->arena, CgCubin, (int)strlen(archs) + 1);
-  for (char *s = strtok_r(list, ",", &rest); s && code == 0; s = strtok_r(NULL, ",", &rest))
-    code = add_cubin(p, text, s, &cubin[cg->ncubin++]);
-  if (code == 0 && !cg->ncubin) code = usage_error("--arch is architectures like sm_90");
+  if (!*archs || strstr(archs, ",,") || *archs == ',' || archs[strlen(archs) - 1] == ',')
+    return usage_error("--arch=%s: architectures like sm_90, with commas between them", archs);
+  for (char *s = strtok_r(list, ",", &rest); s && code == 0; s = strtok_r(NULL, ",", &rest)) {
+    for (int i = 0; i < cg->ncubin && code == 0; i++)
+      if (!strcmp(cubin[i].arch, s)) code = usage_error("--arch=%s: %s twice", archs, s);
+    if (code == 0) code = add_cubin(p, text, s, &cubin[cg->ncubin++]);
+  }
   cg->cubin = cubin;
   return code;
 }

@@ -60,7 +60,8 @@ static void *search(Search *s, const char *own) {
     const char *value = getenv(root[i]);
     if (!value || !*value) continue;
     int n = snprintf(folder, sizeof folder, "%s/lib64", value);
-    if (n > 0 && (size_t)n < sizeof folder) library = open_in(s, folder);
+    bool again = n < 0 || (size_t)n >= sizeof folder || strstr(s->places, folder);
+    if (!again) library = open_in(s, folder);
   }
   return library;
 }

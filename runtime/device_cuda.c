@@ -34,6 +34,16 @@ static bool find_device(RtDevice *d, RtErr *e) {
                     "%s has no room for a stream", d->name);
 }
 
+/* "33.6 MB", "2.1 kB". */
+static const char *amount(char text[32], size_t bytes) {
+  double x = (double)bytes;
+  int unit = 0;
+  for (; x >= 1000 && unit < 3; unit++) x /= 1000;
+  static const char *const names[] = {"bytes", "kB", "MB", "GB"};
+  snprintf(text, 32, unit ? "%.1f %s" : "%.0f %s", x, names[unit]);
+  return text;
+}
+
 static bool allocate(RtDevice *d, CuAddress *at, size_t n, size_t needed, RtErr *e) {
   const RtCuda *api = &d->cuda->api;
   size_t left = 0, total = 0;
@@ -41,9 +51,9 @@ static bool allocate(RtDevice *d, CuAddress *at, size_t n, size_t needed, RtErr 
   if (result != CU_OUT_OF_MEMORY) return rt_cuda_ok(api, result, e, "%s gives no memory", d->name);
   *at = 0;
   api->memory(&left, &total);
-  return rt_fail(e, RT_DEVICE,
-                 "out of memory on %s: the program needs %.1f MB, and %.1f MB of %.1f MB are free",
-                 d->name, 1e-6 * (double)needed, 1e-6 * (double)left, 1e-6 * (double)total);
+  char a[32], b[32], c[32];
+  return rt_fail(e, RT_DEVICE, "out of memory on %s: the program needs %s, and %s of %s are free",
+                 d->name, amount(a, needed), amount(b, left), amount(c, total));
 }
 
 static size_t arena_bytes(const RtDevice *d) {

@@ -54,13 +54,14 @@ static bool compile(RtDevice *d, RtNvrtc *n, RtImage *image, RtErr *e) {
       fprintf(stderr, "%s: kernels compiled in %.2f s\n", p->name, rt_now() - begin);
     return true;
   }
+  enum { OLDEST = 75 }; /* of CUDA 13: toolkits drop devices */
   bool old = strstr(trouble.text, "INVALID_OPTION") || strstr(trouble.text, "gpu-architecture");
   int version = rt_nvrtc_version(n);
   if (!old) return rt_fail(e, RT_DEVICE, "%s", trouble.text);
   return rt_fail(e, RT_DEVICE,
-                 "NVRTC %d.%d does not know %s, which is %s: a newer CUDA toolkit is needed "
-                 "(%.600s)",
-                 version / 1000, version / 10 % 100, d->name, d->arch, trouble.text);
+                 "NVRTC %d.%d does not know %s, which is %s: %s CUDA toolkit is needed (%.600s)",
+                 version / 1000, version / 10 % 100, d->name, d->arch,
+                 strtol(d->arch + 3, NULL, 10) < OLDEST ? "an older" : "a newer", trouble.text);
 }
 
 /* From the cache, else compiled and kept. What the driver does not take out of the cache is made

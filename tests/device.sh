@@ -16,6 +16,7 @@ close=$1 emulator=$2
 [ -e "$emulator/libcuda.so.1" ] || { echo "skipped: no $emulator/libcuda.so.1"; exit 77; }
 MLOC=$(realpath "$MLOC")
 cd "$(dirname "$0")/.."
+root=$PWD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export MLO_CUDA_PATH="$emulator"
@@ -70,7 +71,7 @@ orders() {
 
 # doubled PROGRAM: a copy beside it that computes in f64
 doubled() {
-  sed 's/^\(run .*\) {$/\1 {\n  precision = f64;/; s/^\(run .*\) { \(.*\)$/\1 { precision = f64; \2/' "$1" >"${1%.mlo}.f64.mlo"
+  sed 's/ *precision = [a-z0-9]*;//; s/^\(run .*\) {$/\1 {\n  precision = f64;/; s/^\(run .*\) { \(.*\)$/\1 { precision = f64; \2/' "$1" >"${1%.mlo}.f64.mlo"
   grep -q 'precision = f64' "${1%.mlo}.f64.mlo" || fail "$1: no run"
   echo "${1%.mlo}.f64.mlo"
 }
@@ -164,6 +165,20 @@ compare reweight.mlo --steps 3
 compare select.mlo --steps 3
 compare trilevel.mlo --steps 3
 for p in strength select trilevel; do checked $p.mlo; done
+
+# ---- the programs of the README, as they stand there
+mkdir "$work/readme"
+awk -v dir="$work/readme" '
+  file != "" && /^```/ { close(dir "/" file); file = ""; next }
+  file != "" { print > (dir "/" file); next }
+  /^```[a-z]+ [A-Za-z0-9_]+\.(mlo|csv|err)$/ { file = $2; printf "" > (dir "/" file) }
+' "$root/README.md"
+cd "$work/readme"
+for p in *.mlo; do
+  [ ! -e "${p%.mlo}.err" ] || continue
+  brief "$p"
+  checked "$p"
+done
 
 # ---- runs: batches and random numbers of several levels, phases, the best report, evaluations
 cd "$work"
