@@ -1,7 +1,9 @@
 /* Liveness of storages: the schedule becomes a graph of steps, one a kernel, with edges around
    loops and past bodies that may be skipped; a backward dataflow says where each storage holds a
    value that is still read. Writes of a part keep the rest alive, but a call that replaces all
-   parts without reading the old value ends its life at the first of them. */
+   parts without reading the old value ends its life at the first of them. A device may make rounds
+   of a loop whose condition is false, in which nothing but a library's products writes: what the
+   next round or what comes behind the loop reads stays whole in all of its body. */
 #include "passes/live.h"
 
 #include <stdlib.h>
@@ -69,8 +71,8 @@ static void items_add(Live *l, Items *s, int item) {
   s->item[at] = item;
 }
 
-static int add_step(Live *l, const Func *f, Kernel *k) {
-  Step s = {.func = f, .kernel = k, .next = l->nstep + 1, .jump = -1};
+static int add_step(Live *l, const Func *f, Kernel *k, int guard) {
+  Step s = {.func = f, .kernel = k, .next = l->nstep + 1, .jump = -1, .guard = guard};
   VEC_PUSH(l->arena, l->step, l->nstep, l->cap, s);
   return l->nstep - 1;
 }
@@ -146,11 +148,11 @@ static void kill_in_call(Live *l, const Func *f, int from, int to) {
     }
 }
 
-static void add_call(Live *l, const Func *f) {
+static void add_call(Live *l, const Func *f, int guard) {
   int from = l->nstep;
   VEC_PUSH(l->arena, l->called, l->ncalled, l->called_cap, f);
   for (int i = 0; i < f->nkernel; i++) {
-    int at = add_step(l, f, f->kernel[i]);
+    int at = add_step(l, f, f->kernel[i], guard);
     Step *s = &l->step[at];
     UseCtx c = {l, s};
     kernel_reads(f, s->kernel, note_use, &c);
@@ -165,18 +167,19 @@ static void add_call(Live *l, const Func *f) {
 
 /* ---- the schedule */
 
-static void add_stmts(Live *l, const Stmt *first) {
+static void add_stmts(Live *l, const Stmt *first, int guard) {
   for (const Stmt *s = first; s; s = s->next) {
     if (s->kind == STMT_CALL) {
-      add_call(l, s->func);
+      add_call(l, s->func, guard);
       continue;
     }
     if (s->kind != STMT_REPEAT && s->kind != STMT_WHILE && s->kind != STMT_REPORT)
       compiler_bug("plan_memory", "a step or a solve is left in the schedule");
-    int head = add_step(l, NULL, NULL);
+    int head = add_step(l, NULL, NULL, guard);
+    bool guards = s->kind == STMT_WHILE && !stmt_is_top_loop(l->program, s);
     if (s->cond) items_add(l, &l->step[head].use, live_item(l, s->cond));
-    add_stmts(l, s->body);
-    int end = add_step(l, NULL, NULL);
+    add_stmts(l, s->body, guards ? head : guard);
+    int end = add_step(l, NULL, NULL, guard);
     if (s->kind != STMT_REPORT) l->step[end].next = head;
     if (stmt_is_top_loop(l->program, s)) {
       l->top_head = head;
@@ -208,7 +211,7 @@ static void add_others(Live *l) {
     const Func *f = l->program->func[i];
     if (n && bsearch(&f, called, (size_t)n, sizeof f, by_address)) continue;
     int from = l->nstep;
-    add_call(l, f);
+    add_call(l, f, -1);
     for (int k = from; k < l->nstep; k++) {
       pin(l, f, &l->step[k].use);
       pin(l, f, &l->step[k].write);
@@ -224,6 +227,7 @@ uint64_t live_out_word(const Live *l, const Step *s, int w) {
   uint64_t out = 0;
   if (s->next >= 0 && s->next < l->nstep) out |= l->step[s->next].in[w];
   if (s->jump >= 0 && s->jump < l->nstep) out |= l->step[s->jump].in[w];
+  for (int g = s->guard; g >= 0; g = l->step[g].guard) out |= l->step[g].in[w];
   return out;
 }
 
@@ -257,7 +261,7 @@ Live *live_new(Arena *scratch, Program *p) {
   l->top_head = l->top_end = -1;
   l->written = arena_array(scratch, Written, l->nitem);
   l->row = arena_array(scratch, uint64_t, l->words);
-  add_stmts(l, p->schedule);
+  add_stmts(l, p->schedule, -1);
   add_others(l);
   for (int i = 0; i < l->nstep; i++) l->step[i].in = arena_array(scratch, uint64_t, l->words);
   for (bool changed = true; changed;) {

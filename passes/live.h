@@ -17,6 +17,7 @@ typedef struct Step {
   const Func *func;
   Kernel *kernel; /* NULL: the head or the end of a loop */
   int next, jump; /* successors; -1 */
+  int guard;      /* the head of the loop with a condition around it; -1: none */
   Items use, write, kill;
   uint64_t *in; /* hold a value that is read at the step or behind it */
 } Step;

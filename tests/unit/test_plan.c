@@ -116,7 +116,7 @@ static void cut_lifetimes_are_caught(void **state) {
 }
 
 /* A storage that is declared dead while a later step may read it: the verifier says so wherever the
-   poison changes a result, and it does in most cases. */
+   poison changes a result, and it does in many cases. */
 static void early_deaths_are_caught(void **state) {
   (void)state;
   int mutants = 0, changed = 0;
@@ -144,7 +144,7 @@ static void early_deaths_are_caught(void **state) {
     build_free(&b);
   }
   assert_true(mutants > 100);
-  assert_true(3 * changed > mutants);
+  assert_true(4 * changed > mutants); /* the rest is whole for rounds that a device need not make */
 }
 
 /* A chain of maps needs two buffers at most, or one where results take over their operands. */
@@ -201,11 +201,57 @@ static void loops_extend_lifetimes(void **state) {
   build_free(&b);
 }
 
+/* x > 0, into `to`. */
+static void positive(Program *p, Func *f, Node *x, Storage *to) {
+  func_result(p, f, ir_lt(f->graph, ir_num(f->graph, x, 0), x), to, NULL);
+}
+
+/* What a loop with a condition tests and leaves is not written to in its body by anything else:
+   rounds that a device makes while the condition is false change it nowhere. */
+static void conditions_stay_whole(void **state) {
+  (void)state;
+  Build b = build_new("while");
+  Type t = type_make(DT_F64, 1, (int64_t[]){64}), one = type_scalar(DT_F64);
+  Storage *go = program_storage(b.p, ST_TEMP, type_scalar(DT_BOOL), "go"),
+          *left = program_storage(b.p, ST_TEMP, one, "left"),
+          *brief = program_storage(b.p, ST_TEMP, t, "brief"),
+          *sum = program_storage(b.p, ST_TEMP, one, "sum");
+  Storage *x = program_storage(b.p, ST_DATA, t, "x"), *y = program_storage(b.p, ST_VAR, one, "y");
+  Func *f[5];
+  Stmt *call[5], *loop = stmt_new(b.p, STMT_WHILE);
+  for (int i = 0; i < 5; i++) {
+    f[i] = program_func(b.p, ROLE_CHECK, (const char *const[]){"a", "b", "c", "d", "e"}[i]);
+    call[i] = stmt_new(b.p, STMT_CALL);
+    call[i]->func = f[i];
+  }
+  Node *first = ir_sum_all(f[0]->graph, storage_read(f[0]->graph, x));
+  positive(b.p, f[0], first, go);
+  func_result(b.p, f[0], ir_exp(f[0]->graph, first), left, NULL);
+  func_result(b.p, f[1], ir_sin(f[1]->graph, storage_read(f[1]->graph, x)), brief, NULL);
+  func_result(b.p, f[2], ir_sum_all(f[2]->graph, storage_read(f[2]->graph, brief)), sum, NULL);
+  positive(b.p, f[3], storage_read(f[3]->graph, sum), go);
+  func_result(b.p, f[3], ir_cos(f[3]->graph, storage_read(f[3]->graph, sum)), left, NULL);
+  func_result(b.p, f[4], ir_exp(f[4]->graph, storage_read(f[4]->graph, left)), y, NULL);
+  b.p->schedule = call[0];
+  call[0]->next = loop;
+  loop->count = 3;
+  loop->cond = go;
+  loop->body = call[1];
+  call[1]->next = call[2];
+  call[2]->next = call[3];
+  loop->next = call[4];
+  plan(b.p, true, true);
+  assert_null(kernel_verify(b.p));
+  assert_false(overlap(go, brief));
+  assert_false(overlap(left, brief)); /* written anew in each round, and read behind the loop */
+  build_free(&b);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(live_values_do_not_overlap), cmocka_unit_test(cut_lifetimes_are_caught),
       cmocka_unit_test(early_deaths_are_caught),    cmocka_unit_test(chains_reuse_memory),
-      cmocka_unit_test(loops_extend_lifetimes),
+      cmocka_unit_test(loops_extend_lifetimes),     cmocka_unit_test(conditions_stay_whole),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
