@@ -20,6 +20,8 @@ void tail_join(Tail *to, const Tail *from) {
   }
 }
 
+static void tail_add(Tail *to, CUgraphNode node) { tail_join(to, &(Tail){&node, 1}); }
+
 CUresult capture_add(CUstream s, Work *w) {
   if (s->capture == CU_STREAM_CAPTURE_STATUS_INVALIDATED)
     return work_clear(w), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
@@ -71,7 +73,28 @@ API CUresult cuStreamBeginCapture_v2(CUstream stream, CUstreamCaptureMode mode) 
   stream->mode = mode;
   stream->origin = stream;
   stream->graph = graph_new();
+  stream->borrowed = false;
   stream->tail.n = 0;
+  return CUDA_SUCCESS;
+}
+
+API CUresult cuStreamBeginCaptureToGraph(CUstream stream, CUgraph graph, const CUgraphNode *before,
+                                         const CUgraphEdgeData *edge, size_t n,
+                                         CUstreamCaptureMode mode) {
+  BEGIN();
+  (void)edge;
+  if (!stream) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+  if (!graph || (n > 0 && !before)) return CUDA_ERROR_INVALID_VALUE;
+  for (size_t i = 0; i < n; i++)
+    if (!graph_has(graph, before[i])) return CUDA_ERROR_INVALID_VALUE;
+  if (stream->capture != CU_STREAM_CAPTURE_STATUS_NONE) return CUDA_ERROR_ILLEGAL_STATE;
+  stream->capture = CU_STREAM_CAPTURE_STATUS_ACTIVE;
+  stream->mode = mode;
+  stream->origin = stream;
+  stream->graph = graph;
+  stream->borrowed = true;
+  stream->tail.n = 0;
+  for (size_t i = 0; i < n; i++) tail_add(&stream->tail, before[i]);
   return CUDA_SUCCESS;
 }
 
@@ -103,10 +126,8 @@ API CUresult cuStreamEndCapture(CUstream stream, CUgraph *graph) {
                        ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED
                    : !joined(stream) ? CUDA_ERROR_STREAM_CAPTURE_UNJOINED
                                      : CUDA_SUCCESS;
-  if (error)
-    graph_free(stream->graph);
-  else
-    *graph = stream->graph, emu.counts.captures++;
+  if (error && !stream->borrowed) graph_free(stream->graph);
+  if (!error) *graph = stream->graph, emu.counts.captures++;
   for (CUstream s = emu.stream; s; s = s->next) {
     if (s->origin != stream) continue;
     s->capture = CU_STREAM_CAPTURE_STATUS_NONE;
@@ -123,3 +144,36 @@ API CUresult cuStreamIsCapturing(CUstream stream, CUstreamCaptureStatus *status)
   *status = stream_of(stream)->capture;
   return CUDA_SUCCESS;
 }
+
+#ifndef EMU_REAL_HEADERS
+API CUresult cuStreamGetCaptureInfo_v2(CUstream stream, CUstreamCaptureStatus *status,
+                                       cuuint64_t *id, CUgraph *graph, const CUgraphNode **before,
+                                       size_t *n) {
+  BEGIN();
+  if (!status) return CUDA_ERROR_INVALID_VALUE;
+  CUstream s = stream_of(stream);
+  *status = s->capture;
+  if (s->capture != CU_STREAM_CAPTURE_STATUS_ACTIVE) return CUDA_SUCCESS;
+  if (id) *id = (cuuint64_t)(uintptr_t)s->origin;
+  if (graph) *graph = s->graph;
+  if (before) *before = s->tail.node;
+  if (n) *n = (size_t)s->tail.n;
+  return CUDA_SUCCESS;
+}
+
+API CUresult cuStreamUpdateCaptureDependencies(CUstream stream, CUgraphNode *node, size_t n,
+                                               unsigned flags) {
+  BEGIN();
+  CUstream s = stream_of(stream);
+  if (s->capture == CU_STREAM_CAPTURE_STATUS_NONE) return CUDA_ERROR_ILLEGAL_STATE;
+  if (s->capture == CU_STREAM_CAPTURE_STATUS_INVALIDATED)
+    return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+  if (flags > CU_STREAM_SET_CAPTURE_DEPENDENCIES || (n > 0 && !node))
+    return CUDA_ERROR_INVALID_VALUE;
+  for (size_t i = 0; i < n; i++)
+    if (!graph_has(s->graph, node[i])) return CUDA_ERROR_INVALID_VALUE;
+  if (flags == CU_STREAM_SET_CAPTURE_DEPENDENCIES) s->tail.n = 0;
+  for (size_t i = 0; i < n; i++) tail_add(&s->tail, node[i]);
+  return CUDA_SUCCESS;
+}
+#endif

@@ -23,6 +23,10 @@ static const char FLAGS[] =
     "-Wno-attributes -Wno-unknown-pragmas "
     "-Werror=implicit-function-declaration -Werror=implicit-int -Werror=int-conversion "
     "-Werror=incompatible-pointer-types -Werror=return-type -Werror=c++-compat";
+/* What the driver adds to each module. */
+static const char DEVICE_RUNTIME[] =
+    "\n__attribute__((visibility(\"hidden\"))) void cudaGraphSetConditional(unsigned long long h, "
+    "unsigned v) {\n  emu_core->set_conditional(h, v);\n}\n";
 static const char CHECKS[] = "-fsanitize=thread,alignment,bounds";
 
 typedef struct Job {
@@ -97,6 +101,7 @@ static bool append_tables(Job *j) {
   FILE *f = ok ? fopen(path, "w") : NULL;
   if (f) {
     fputs(text, f);
+    if (strstr(text, "cudaGraphSetConditional")) fputs(DEVICE_RUNTIME, f);
     scan_tables(&scan, j->in->check, j->in->flush_denormals, f);
   }
   ok = f && fclose(f) == 0;

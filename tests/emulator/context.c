@@ -28,9 +28,11 @@ static void print_counts(void) {
   fprintf(stderr,
           "emulator: %lu kernels, %lu in graphs, %lu graph launches, %lu gemms, %lu copies in, %lu "
           "out, %lu within, "
-          "%lu fills, %lu synchronizations, %lu allocations, %lu modules, %lu captures\n",
+          "%lu fills, %lu synchronizations, %lu allocations, %lu modules, %lu captures, %lu rounds "
+          "of loops\n",
           c->kernels, c->graph_kernels, c->graph_launches, c->gemms, c->copies_in, c->copies_out,
-          c->copies_within, c->fills, c->synchronizations, c->allocations, c->modules, c->captures);
+          c->copies_within, c->fills, c->synchronizations, c->allocations, c->modules, c->captures,
+          c->loop_rounds);
 }
 
 static void start(void) {
@@ -47,6 +49,7 @@ static void start(void) {
   o->check = number("MLO_EMU_CHECK", 0) == 1;
   o->stats = number("MLO_EMU_STATS", 0) == 1;
   o->lazy = number("MLO_EMU_LAZY", 0) == 1;
+  o->conditional = number("MLO_EMU_CONDITIONAL", 1) == 1;
   o->devices = (int)number("MLO_EMU_DEVICES", 1);
   o->cc = (int)number("MLO_EMU_CC", 90);
   o->memory = (size_t)number("MLO_EMU_MEMORY", 4L << 30);

@@ -44,8 +44,12 @@ static CUresult run(const Work *w, bool in_graph) {
     break;
   case WORK_GRAPH:
     emu.counts.graph_launches++;
+    emu.running = w->exec;
+    conditions_assign(w->exec);
     error = graph_run(w->exec);
+    emu.running = NULL;
     break;
+  case WORK_LOOP: error = condition_run(w); break;
   case WORK_RECORD:
     w->event->done = w->ticket;
     w->event->time = milliseconds();

@@ -37,6 +37,7 @@ typedef struct EmuCore {
   unsigned long long (*warp)(EmuWarpCall call, const EmuSite *site);
   unsigned (*atomic_add)(unsigned *at, unsigned value, const EmuSite *site);
   void (*fence)(const EmuSite *site);
+  void (*set_conditional)(unsigned long long handle, unsigned value);
   /* Of instrumented kernels; pc: behind the access. */
   void (*access)(const void *at, unsigned long bytes, int write, const void *pc);
   void (*misaligned)(const void *at, const EmuSite *site);

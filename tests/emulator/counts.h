@@ -16,6 +16,7 @@ typedef struct EmuCounts {
   unsigned long allocations;      /* cuMemAlloc that succeeded */
   unsigned long modules;          /* loaded */
   unsigned long captures;         /* ended well */
+  unsigned long loop_rounds;      /* of conditional nodes */
 } EmuCounts;
 
 void emu_counts(EmuCounts *out);

@@ -15,44 +15,47 @@
   X(cuDeviceGet)                                                                                   \
   X(cuDeviceGetCount)                                                                              \
   X(cuDeviceGetName)                                                                               \
-  X(cuDeviceGetAttribute) X(cuDevicePrimaryCtxRetain) X(cuDevicePrimaryCtxRelease_v2) X(           \
-      cuCtxSetCurrent) X(cuCtxSynchronize) X(cuGetErrorName) X(cuGetErrorString)                   \
-      X(cuGetProcAddress_v2) X(cuMemAlloc_v2) X(cuMemFree_v2) X(cuMemGetInfo_v2) X(cuMemHostAlloc) \
-          X(cuMemFreeHost) X(cuMemHostRegister_v2) X(cuMemHostUnregister) X(cuMemcpyHtoD_v2) X(    \
-              cuMemcpyDtoH_v2) X(cuMemcpyDtoD_v2) X(cuMemcpyHtoDAsync_v2) X(cuMemcpyDtoHAsync_v2)  \
-              X(cuMemcpyDtoDAsync_v2) X(cuMemsetD8_v2) X(cuMemsetD32_v2) X(cuMemsetD8Async)        \
-                  X(cuMemsetD32Async) X(cuModuleLoadData) X(cuModuleUnload) X(cuModuleGetFunction) \
-                      X(cuModuleGetGlobal_v2) X(cuFuncGetAttribute) X(cuLaunchKernel)              \
-                          X(cuOccupancyMaxActiveBlocksPerMultiprocessor) X(cuStreamCreate)         \
-                              X(cuStreamDestroy_v2) X(cuStreamSynchronize) X(cuStreamQuery)        \
-                                  X(cuStreamWaitEvent) X(cuEventCreate) X(cuEventDestroy_v2)       \
-                                      X(cuEventRecord) X(cuEventSynchronize) X(cuEventQuery) X(    \
-                                          cuEventElapsedTime) X(cuStreamBeginCapture_v2)           \
-                                          X(cuStreamEndCapture) X(cuStreamIsCapturing) X(          \
-                                              cuGraphCreate) X(cuGraphDestroy)                     \
-                                              X(cuGraphInstantiateWithFlags) X(cuGraphExecDestroy) \
-                                                  X(cuGraphLaunch) X(cuGraphGetNodes)              \
-                                                      X(cuGraphAddKernelNode_v2)                   \
-                                                          X(cuGraphAddMemsetNode)                  \
-                                                              X(cuGraphAddChildGraphNode)          \
-                                                                  X(cuGraphAddDependencies_v2)     \
-                                                                      X(emu_counts)
+  X(cuDeviceGetAttribute)                                                                          \
+  X(cuDevicePrimaryCtxRetain) X(cuDevicePrimaryCtxRelease_v2) X(cuCtxSetCurrent) X(                \
+      cuCtxSynchronize) X(cuGetErrorName) X(cuGetErrorString) X(cuGetProcAddress_v2)               \
+      X(cuMemAlloc_v2) X(cuMemFree_v2) X(cuMemGetInfo_v2) X(cuMemHostAlloc) X(cuMemFreeHost) X(    \
+          cuMemHostRegister_v2) X(cuMemHostUnregister) X(cuMemcpyHtoD_v2) X(cuMemcpyDtoH_v2)       \
+          X(cuMemcpyDtoD_v2) X(cuMemcpyHtoDAsync_v2) X(cuMemcpyDtoHAsync_v2) X(                    \
+              cuMemcpyDtoDAsync_v2) X(cuMemsetD8_v2) X(cuMemsetD32_v2) X(cuMemsetD8Async)          \
+              X(cuMemsetD32Async) X(cuModuleLoadData) X(cuModuleUnload) X(cuModuleGetFunction) X(  \
+                  cuModuleGetGlobal_v2) X(cuFuncGetAttribute) X(cuLaunchKernel)                    \
+                  X(cuOccupancyMaxActiveBlocksPerMultiprocessor) X(cuStreamCreate) X(              \
+                      cuStreamDestroy_v2) X(cuStreamSynchronize) X(cuStreamQuery)                  \
+                      X(cuStreamWaitEvent) X(cuEventCreate) X(cuEventDestroy_v2) X(cuEventRecord)  \
+                          X(cuEventSynchronize) X(cuEventQuery) X(cuEventElapsedTime)              \
+                              X(cuStreamBeginCapture_v2) X(cuStreamEndCapture) X(                  \
+                                  cuStreamIsCapturing) X(cuGraphCreate) X(cuGraphDestroy)          \
+                                  X(cuGraphInstantiateWithFlags) X(cuGraphExecDestroy) X(          \
+                                      cuGraphLaunch) X(cuGraphGetNodes) X(cuGraphAddKernelNode_v2) \
+                                      X(cuGraphAddMemsetNode) X(cuGraphAddChildGraphNode)          \
+                                          X(cuGraphAddDependencies_v2) X(emu_counts)               \
+                                              X(cuStreamBeginCaptureToGraph)                       \
+                                                  X(cuStreamGetCaptureInfo_v2)                     \
+                                                      X(cuStreamUpdateCaptureDependencies)         \
+                                                          X(cuGraphAddNode)                        \
+                                                              X(cuGraphConditionalHandleCreate)
 #define EMU_NVRTC_CALLS(X)                                                                         \
   X(nvrtcVersion)                                                                                  \
   X(nvrtcGetNumSupportedArchs)                                                                     \
   X(nvrtcGetSupportedArchs)                                                                        \
   X(nvrtcCreateProgram)                                                                            \
-  X(nvrtcDestroyProgram) X(nvrtcCompileProgram) X(nvrtcGetPTXSize) X(nvrtcGetPTX)                  \
-      X(nvrtcGetCUBINSize) X(nvrtcGetCUBIN) X(nvrtcGetProgramLogSize) X(nvrtcGetProgramLog)        \
-          X(nvrtcGetErrorString)
+  X(nvrtcDestroyProgram)                                                                           \
+  X(nvrtcCompileProgram) X(nvrtcGetPTXSize) X(nvrtcGetPTX) X(nvrtcGetCUBINSize) X(nvrtcGetCUBIN)   \
+      X(nvrtcGetProgramLogSize) X(nvrtcGetProgramLog) X(nvrtcGetErrorString)
 #define EMU_CUBLAS_CALLS(X)                                                                        \
   X(cublasCreate_v2)                                                                               \
   X(cublasDestroy_v2)                                                                              \
   X(cublasSetStream_v2)                                                                            \
   X(cublasSetWorkspace_v2)                                                                         \
-  X(cublasSetMathMode) X(cublasGetVersion_v2) X(cublasSgemm_v2) X(cublasDgemm_v2)                  \
-      X(cublasSgemmStridedBatched) X(cublasDgemmStridedBatched) X(cublasGemmEx)                    \
-          X(cublasGemmStridedBatchedEx) X(cublasGetStatusString)
+  X(cublasSetMathMode)                                                                             \
+  X(cublasGetVersion_v2) X(cublasSgemm_v2) X(cublasDgemm_v2) X(cublasSgemmStridedBatched)          \
+      X(cublasDgemmStridedBatched) X(cublasGemmEx) X(cublasGemmStridedBatchedEx)                   \
+          X(cublasGetStatusString)
 
 #define EMU_MEMBER(name) __typeof__(&name) name;
 typedef struct Driver {

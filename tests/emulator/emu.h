@@ -29,7 +29,7 @@ typedef enum Order { ORDER_FORWARD, ORDER_REVERSE, ORDER_RANDOM } Order;
 typedef struct Options {
   Order order;
   unsigned long seed;
-  bool check, stats, lazy;
+  bool check, stats, lazy, conditional;
   int devices, cc;
   size_t memory;
 } Options;
@@ -99,6 +99,7 @@ typedef struct Run {
 } Run;
 
 struct Checker;
+typedef struct Condition Condition;
 
 typedef struct Emu {
   EmuCore core;
@@ -112,7 +113,10 @@ typedef struct Emu {
   int opened;
   Run run;
   struct Checker *checker;
-  CUmodule module; /* of the kernel that runs */
+  CUmodule module;       /* of the kernel that runs */
+  CUgraphExec running;   /* the graph that runs */
+  Condition **condition; /* of conditional nodes, by handle - 1 */
+  int nconditions;
   EmuCounts counts;
   struct CUstream_st legacy; /* the stream NULL */
   CUstream stream;           /* all others, linked */

@@ -15,9 +15,11 @@ struct CUgraphExec_st {
 CUgraph graph_new(void) { return calloc(1, sizeof(struct CUgraph_st)); }
 
 void graph_free(CUgraph g) {
+  if (g) conditions_forget(g);
   for (int i = 0; g && i < g->n; i++) {
     work_clear(&g->node[i]->work);
     graph_free(g->node[i]->child);
+    graph_free(g->node[i]->body);
     free(g->node[i]->before);
     free(g->node[i]);
   }
@@ -39,6 +41,16 @@ static int place_of(CUgraph g, CUgraphNode node) {
   for (int i = 0; i < g->n; i++)
     if (g->node[i] == node) return i;
   return -1;
+}
+
+bool graph_has(CUgraph g, CUgraphNode node) { return place_of(g, node) >= 0; }
+
+/* Graphs with loops can be neither copied nor be nodes. */
+static bool has_loop(CUgraph g) {
+  bool found = false;
+  for (int i = 0; i < g->n && !found; i++)
+    found = g->node[i]->body || (g->node[i]->child && has_loop(g->node[i]->child));
+  return found;
 }
 
 static CUgraph graph_copy(CUgraph g) {
@@ -71,19 +83,30 @@ static int choose(CUgraph g, const bool *done) {
   return chosen;
 }
 
-/* Appends the graph's work in an order that it allows; false: it has a cycle. */
-static bool append(CUgraphExec e, CUgraph g) {
+static bool append(CUgraphExec e, CUgraph g, CUgraphExec whole);
+
+/* A loop as part of an instance: its body is a list of its own. */
+static bool append_loop(CUgraphExec e, CUgraphNode node, CUgraphExec whole) {
+  Work *w = &e->work[e->n - 1];
+  w->exec = calloc(1, sizeof *w->exec);
+  return condition_instantiate(w->handle, whole) && append(w->exec, node->body, whole);
+}
+
+/* Appends the graph's work in an order that it allows; false: it has a cycle, or a loop that is in
+ * another instance. whole: what is instantiated. */
+static bool append(CUgraphExec e, CUgraph g, CUgraphExec whole) {
   bool *done = calloc((size_t)g->n + 1, sizeof *done), ok = true;
   for (int i = 0; i < g->n && ok; i++) {
     int k = choose(g, done);
     if (!(ok = k >= 0)) break;
     done[k] = true;
     if (g->node[k]->child) {
-      ok = append(e, g->node[k]->child);
+      ok = append(e, g->node[k]->child, whole);
       continue;
     }
     e->work = realloc(e->work, (size_t)(e->n + 1) * sizeof *e->work);
     e->work[e->n++] = work_copy(&g->node[k]->work);
+    if (g->node[k]->body) ok = append_loop(e, g->node[k], whole);
   }
   free(done);
   return ok;
@@ -96,7 +119,11 @@ CUresult graph_run(CUgraphExec exec) {
 }
 
 static void exec_free(CUgraphExec e) {
-  for (int i = 0; i < e->n; i++) work_clear(&e->work[i]);
+  for (int i = 0; i < e->n; i++) {
+    if (e->work[i].kind == WORK_LOOP) exec_free(e->work[i].exec);
+    work_clear(&e->work[i]);
+  }
+  conditions_release(e);
   free(e->work);
   free(e);
 }
@@ -121,7 +148,7 @@ API CUresult cuGraphInstantiateWithFlags(CUgraphExec *exec, CUgraph graph,
   (void)flags;
   if (!exec || !graph) return CUDA_ERROR_INVALID_VALUE;
   *exec = calloc(1, sizeof **exec);
-  if (append(*exec, graph)) return CUDA_SUCCESS;
+  if (append(*exec, graph, *exec)) return CUDA_SUCCESS;
   exec_free(*exec);
   *exec = NULL;
   return CUDA_ERROR_INVALID_VALUE;
@@ -149,6 +176,7 @@ API CUresult cuGraphLaunch(CUgraphExec exec, CUstream stream) {
   if (s->capture == CU_STREAM_CAPTURE_STATUS_NONE) return stream_submit(stream, &w);
   CUresult error = CUDA_SUCCESS;
   for (int i = 0; i < exec->n && !error; i++) {
+    if (exec->work[i].kind == WORK_LOOP) return CUDA_ERROR_NOT_SUPPORTED;
     w = work_copy(&exec->work[i]);
     error = capture_add(s, &w);
   }
@@ -186,6 +214,7 @@ API CUresult cuGraphAddEmptyNode(CUgraphNode *node, CUgraph graph, const CUgraph
 API CUresult cuGraphAddChildGraphNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *before,
                                       size_t n, CUgraph child) {
   BEGIN();
+  if (child && has_loop(child)) return CUDA_ERROR_NOT_SUPPORTED;
   if (!child || child == graph) return CUDA_ERROR_INVALID_VALUE;
   CUresult error = add(node, graph, before, n, &(Work){.kind = WORK_EMPTY});
   if (!error) (*node)->child = graph_copy(child);

@@ -77,7 +77,7 @@ API CUresult cuStreamDestroy_v2(CUstream stream) {
   while (*at && *at != stream) at = &(*at)->next;
   if (!*at) return CUDA_ERROR_INVALID_HANDLE;
   *at = stream->next;
-  if (stream->origin == stream) graph_free(stream->graph);
+  if (stream->origin == stream && !stream->borrowed) graph_free(stream->graph);
   free(stream->tail.node);
   free(stream);
   return error;

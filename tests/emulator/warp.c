@@ -42,6 +42,7 @@ void core_start(EmuCore *core) {
   core->warp = warp_call;
   core->atomic_add = atomic_add;
   core->fence = fence;
+  core->set_conditional = condition_set;
   core->access = check_access;
   core->misaligned = misaligned;
   core->bounds = bounds;

@@ -14,6 +14,7 @@ typedef enum WorkKind {
   WORK_CALL,
   WORK_GRAPH, /* all nodes of an instantiated graph */
   WORK_RECORD,
+  WORK_LOOP, /* a conditional node */
   WORK_WAIT, /* until that record of the event is done */
 } WorkKind;
 
@@ -35,12 +36,13 @@ typedef struct Work {
   const char *from; /* COPY */
   CopyWay way;
   size_t n;
-  unsigned value, element; /* FILL */
-  EmuCall *call;           /* CALL */
-  void *data;              /* CALL: arguments; COPY: its own copy of the source; owned */
-  CUgraphExec exec;        /* GRAPH */
-  CUevent event;           /* RECORD, WAIT */
-  unsigned long ticket;    /* RECORD, WAIT: which record of the event */
+  unsigned value, element;   /* FILL */
+  EmuCall *call;             /* CALL */
+  void *data;                /* CALL: arguments; COPY: its own copy of the source; owned */
+  CUgraphExec exec;          /* GRAPH; LOOP: its body, in an instantiated graph; owned */
+  unsigned long long handle; /* LOOP */
+  CUevent event;             /* RECORD, WAIT */
+  unsigned long ticket;      /* RECORD, WAIT: which record of the event */
 } Work;
 
 /* Does it now. In a graph, other counters count. */
@@ -51,6 +53,7 @@ Work work_copy(const Work *w);
 struct CUgraphNode_st {
   Work work;
   CUgraph child;       /* a node that is a graph; owned */
+  CUgraph body;        /* of a loop; owned */
   CUgraphNode *before; /* that must have run */
   int nbefore;
 };
@@ -78,7 +81,8 @@ struct CUstream_st {
   CUstreamCaptureStatus capture;
   CUstreamCaptureMode mode;
   CUstream origin; /* where the capture was begun */
-  CUgraph graph;   /* what is captured; the origin owns it */
+  CUgraph graph;   /* what is captured; the origin owns it unless.. */
+  bool borrowed;   /* ..it was given */
   Tail tail;
 };
 
@@ -118,5 +122,13 @@ CUgraph graph_new(void);
 void graph_free(CUgraph g);
 CUgraphNode graph_add(CUgraph g, Work *w, const CUgraphNode *before, size_t n);
 CUresult graph_run(CUgraphExec exec);
+bool graph_has(CUgraph g, CUgraphNode node);
+/* conditional.c. Of a graph or an instance that is freed; of one that is launched; of a new one. */
+void conditions_forget(CUgraph graph);
+void conditions_release(CUgraphExec exec);
+void conditions_assign(CUgraphExec exec);
+bool condition_instantiate(unsigned long long handle, CUgraphExec exec);
+CUresult condition_run(const Work *w);
+void condition_set(unsigned long long handle, unsigned value); /* by a kernel */
 
 #endif
