@@ -21,6 +21,8 @@ typedef struct CgOptions {
   bool no_source;                  /* CUDA: cubins alone, no text for NVRTC */
   const CgCubin *cubin;            /* CUDA: compiled kernels that the executable carries */
   int ncubin;
+  const CgCubin *check; /* and the kernel of loops in graphs, as far as it compiles */
+  int ncheck;
   /* Kernels, functions and the schedule only, for programs that load them: all names begin with
      this prefix, functions and schedule are not static. NULL: an executable. */
   const char *library;

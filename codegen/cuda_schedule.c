@@ -1,6 +1,6 @@
 /* The schedule on a CUDA device: rows of functions that are runs of launches. Neighbouring kernels
    that one block does in less time than their launches take become one kernel, and so do whole
-   loops, solver iterations included. A loop with a condition makes all its rounds, of which only
+   loops, solver iterations included. A loop with a condition may make all its rounds, of which only
    those count that begin while the condition holds: its first launch keeps what it was. */
 #include "codegen/schedule.h"
 #include "codegen/unit_cuda.h"

@@ -49,6 +49,18 @@ static void bytes(Main *m, const char *type, const char *name, const unsigned ch
   text_add(m->out, "};\n");
 }
 
+/* A table of images, `NAMEs`. */
+static void cubins(Main *m, const char *name, const CgCubin *cubin, int n) {
+  const char *x = m->prefix;
+  for (int i = 0; i < n; i++)
+    bytes(m, "unsigned char", arena_printf(m->u->arena, "%s%d", name, i), cubin[i].image,
+          cubin[i].n);
+  text_addf(m->out, "static const MloCubin %s%ss[] = {\n", x, name);
+  for (int i = 0; i < n; i++)
+    text_addf(m->out, "{\"%s\", %s%s%d, sizeof %s%s%d},\n", cubin[i].arch, x, name, i, x, name, i);
+  text_add(m->out, "{0}};\n");
+}
+
 static void device_tables(Main *m) {
   Device *d = m->device;
   const CgOptions *o = m->u->options;
@@ -60,19 +72,15 @@ static void device_tables(Main *m) {
   for (int i = 0; i < d->nentry; i++) text_addf(m->out, "\"%s\",\n", d->entry[i]);
   text_addf(m->out, "NULL};\nstatic const MloLaunch %slaunches[] = {\n%s{0}};\n", x, d->launches.s);
   text_addf(m->out, "static const int64_t %sargs[] = {%s0};\n", x, d->args.s);
-  for (int i = 0; i < o->ncubin; i++)
-    bytes(m, "unsigned char", arena_printf(m->u->arena, "cubin%d", i), o->cubin[i].image,
-          o->cubin[i].n);
-  text_addf(m->out, "static const MloCubin %scubins[] = {\n", x);
-  for (int i = 0; i < o->ncubin; i++)
-    text_addf(m->out, "{\"%s\", %scubin%d, sizeof %scubin%d},\n", o->cubin[i].arch, x, i, x, i);
-  text_add(m->out, "{0}};\n");
+  cubins(m, "cubin", o->cubin, o->ncubin);
+  if (o->ncheck) cubins(m, "check", o->check, o->ncheck);
   text_addf(m->out, "static const MloDevice %scuda = {\n", x);
   text_addf(m->out, ".source = %s%s,\n.kernel = %skernels,\n.nkernel = %d,\n",
             o->no_source ? "NULL" : x, o->no_source ? "" : "cuda_source", x, d->nentry);
   text_addf(m->out, ".launch = %slaunches,\n.nlaunch = %d,\n.arg = %sargs,\n", x, d->nlaunch, x);
   text_addf(m->out, ".cubin = %scubins,\n.ncubin = %d,\n.scratch_bytes = %lld,\n", x, o->ncubin,
             (long long)d->scratch);
+  if (o->ncheck) text_addf(m->out, ".check = %schecks,\n.ncheck = %d,\n", x, o->ncheck);
   if (m->ndevice_stmt) text_addf(m->out, ".stmt = %sdevice_stmts,\n", x);
   text_addf(m->out, ".nstmt = %d,\n};\n\n", m->ndevice_stmt);
 }

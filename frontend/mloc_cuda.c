@@ -2,7 +2,7 @@
 #include "frontend/mloc_cuda.h"
 
 #include "codegen/arch.h"
-#include "runtime/nvrtc.h"
+#include "runtime/loop_check.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -38,6 +38,26 @@ static int add_cubin(Program *p, const char *text, const char *arch, CgCubin *ou
   return code;
 }
 
+static bool has_loop(const Program *p, const Stmt *s) {
+  bool found = false;
+  for (; s && !found; s = s->next)
+    found = (s->kind == STMT_WHILE && !stmt_is_top_loop(p, s)) || has_loop(p, s->body);
+  return found;
+}
+
+/* Loops end early in graphs only where it is carried: where it does not compile, nothing is said.
+ */
+static bool add_check(Program *p, const char *arch, CgCubin *out) {
+  RtErr e = {0};
+  RtImage i = {0};
+  RtNvrtc *n = rt_nvrtc_open(&e);
+  bool ok = n && rt_loop_check(n, arch, &i, &e);
+  if (ok) *out = (CgCubin){arch, arena_dup(p->arena, i.byte, i.n), i.n};
+  rt_image_free(&i);
+  rt_nvrtc_close(n);
+  return ok;
+}
+
 int cuda_target(Program *p, const char *target, const char *archs, CgOptions *cg) {
   int code = 0;
   cg->cuda = target && strcmp(target, "cpu") != 0;
@@ -46,15 +66,18 @@ int cuda_target(Program *p, const char *target, const char *archs, CgOptions *cg
   if (!archs) return 0;
   const char *text = cg_cuda(p, cg, NULL, NULL);
   char *list = arena_strdup(p->arena, archs), *rest = NULL;
-  CgCubin *cubin = arena_array(p->arena, CgCubin, (int)strlen(archs) + 1);
+  CgCubin *cubin = arena_array(p->arena, CgCubin, (int)strlen(archs) + 1),
+          *check = arena_array(p->arena, CgCubin, (int)strlen(archs) + 1);
   if (!*archs || strstr(archs, ",,") || *archs == ',' || archs[strlen(archs) - 1] == ',')
     return usage_error("--arch=%s: architectures like sm_90, with commas between them", archs);
   for (char *s = strtok_r(list, ",", &rest); s && code == 0; s = strtok_r(NULL, ",", &rest)) {
     for (int i = 0; i < cg->ncubin && code == 0; i++)
       if (!strcmp(cubin[i].arch, s)) code = usage_error("--arch=%s: %s twice", archs, s);
     if (code == 0) code = add_cubin(p, text, s, &cubin[cg->ncubin++]);
+    if (code == 0 && has_loop(p, p->schedule) && add_check(p, s, &check[cg->ncheck])) cg->ncheck++;
   }
   cg->cubin = cubin;
+  cg->check = check;
   return code;
 }
 

@@ -66,13 +66,31 @@ static bool find_driver(RtCuda *c, RtErr *e) {
   return find(c->library, driver, f, sizeof f / sizeof *f, e);
 }
 
+/* These names are of functions without data of edges, which newer drivers have as well. */
+static void find_loops(RtCuda *c) {
+  const Entry f[] = {{"cuStreamGetCaptureInfo_v2", &c->capture_info},
+                     {"cuStreamUpdateCaptureDependencies", &c->set_dependencies},
+                     {"cuStreamBeginCaptureToGraph", &c->capture_into},
+                     {"cuGraphConditionalHandleCreate", &c->condition},
+                     {"cuGraphAddNode", &c->add_node}};
+  RtErr missing = {0};
+  for (size_t i = 0; i < sizeof f / sizeof *f; i++)
+    rt_cuda_symbol(c->library, driver, f[i].name, f[i].to, &missing);
+}
+
+bool rt_cuda_has_loops(const RtCuda *c) {
+  return c->capture_info && c->set_dependencies && c->capture_into && c->condition && c->add_node;
+}
+
 bool rt_cuda_api(RtCuda *c, RtErr *e) {
   static const char *const soname[] = {"libcuda.so.1", NULL};
   *c = (RtCuda){0};
   c->library = rt_cuda_open(driver, soname, e);
   if (c->library && find_driver(c, e) &&
-      rt_cuda_ok(c, c->init(0), e, "the CUDA driver does not start"))
+      rt_cuda_ok(c, c->init(0), e, "the CUDA driver does not start")) {
+    find_loops(c);
     return true;
+  }
   rt_cuda_api_close(c);
   return false;
 }
@@ -110,14 +128,18 @@ static bool find_cublas(RtCublas *b, RtErr *e) {
 }
 
 /* The stream first: setting it takes the workspace away. */
+int rt_cublas_turn(const RtCublas *b, CuStream s, CuAddress at, size_t n) {
+  int status = b->set_stream(b->handle, s);
+  return status ? status : b->set_workspace(b->handle, (void *)(uintptr_t)at, n);
+}
+
 bool rt_cublas_open(RtCublas *b, CuStream s, CuAddress at, size_t n, RtErr *e) {
   static const char *const soname[] = {"libcublas.so.13", "libcublas.so.12", "libcublas.so", NULL};
   *b = (RtCublas){0};
   b->library = rt_cuda_open(cublas, soname, e);
   if (!b->library || !find_cublas(b, e)) return false;
   int status = b->create(&b->handle);
-  if (!status) status = b->set_stream(b->handle, s);
-  if (!status) status = b->set_workspace(b->handle, (void *)(uintptr_t)at, n);
+  if (!status) status = rt_cublas_turn(b, s, at, n);
   return !status || rt_fail(e, RT_DEVICE, "cuBLAS does not start: %s", b->error(status));
 }
 

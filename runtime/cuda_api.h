@@ -17,6 +17,7 @@ typedef struct CuStream *CuStream;
 typedef struct CuEvent *CuEvent;
 typedef struct CuGraph *CuGraph;
 typedef struct CuGraphExec *CuGraphExec;
+typedef struct CuGraphNode *CuGraphNode;
 
 /* CUresult and arguments of cuda.h. */
 enum {
@@ -31,8 +32,24 @@ enum {
   CU_PIN_FOR_DEVICE = 2, /* CU_MEMHOSTREGISTER_DEVICEMAP */
   CU_STREAM_NON_BLOCKING = 1,
   CU_EVENT_DISABLE_TIMING = 2,
-  CU_CAPTURE_THREAD_LOCAL = 1
+  CU_CAPTURE_THREAD_LOCAL = 1,
+  CU_CAPTURE_ACTIVE = 1,      /* CU_STREAM_CAPTURE_STATUS_ACTIVE */
+  CU_NODE_CONDITIONAL = 13,   /* CU_GRAPH_NODE_TYPE_CONDITIONAL */
+  CU_LOOP = 1,                /* CU_GRAPH_COND_TYPE_WHILE */
+  CU_ASSIGN_AT_LAUNCH = 1,    /* CU_GRAPH_COND_ASSIGN_DEFAULT */
+  CU_REPLACE_DEPENDENCIES = 1 /* CU_STREAM_SET_CAPTURE_DEPENDENCIES */
 };
+
+/* CUgraphNodeParams with its CUDA_CONDITIONAL_NODE_PARAMS: 256 bytes; what is unused is zero. */
+typedef struct CuNodeParams {
+  int type, reserved[3];
+  uint64_t handle;
+  int kind;
+  unsigned size;
+  CuGraph *body; /* the driver's, of `size` */
+  CuContext context;
+  uint64_t unused[26];
+} CuNodeParams;
 
 typedef struct RtCuda {
   void *library;
@@ -77,11 +94,21 @@ typedef struct RtCuda {
   int (*function)(CuFunction *f, CuModule m, const char *name);
   int (*launch)(CuFunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
                 unsigned bz, unsigned shared, CuStream s, void **parameter, void **extra);
+  /* Loops in graphs: drivers before 12.3 lack some of these, which are NULL then. */
+  int (*capture_info)(CuStream s, int *status, uint64_t *id, CuGraph *g, const CuGraphNode **tail,
+                      size_t *ntail);
+  int (*set_dependencies)(CuStream s, CuGraphNode *node, size_t n, unsigned flags);
+  int (*capture_into)(CuStream s, CuGraph g, const CuGraphNode *before, const void *edge, size_t n,
+                      int mode);
+  int (*condition)(uint64_t *handle, CuGraph g, CuContext c, unsigned value, unsigned flags);
+  int (*add_node)(CuGraphNode *node, CuGraph g, const CuGraphNode *before, size_t n,
+                  CuNodeParams *p);
 } RtCuda;
 
 /* Finds the driver and starts it. Errors: RT_DEVICE, which say what is missing. */
 bool rt_cuda_api(RtCuda *c, RtErr *e);
 void rt_cuda_api_close(RtCuda *c); /* a zeroed one is fine */
+bool rt_cuda_has_loops(const RtCuda *c); /* all functions for them */
 /* True where the result is success; else RT_DEVICE with what was being done, and the driver's name
    and words for it: "cannot load kernels: CUDA_ERROR_INVALID_IMAGE (device kernel image is
    invalid)". */
@@ -124,6 +151,8 @@ typedef struct RtCublas {
 /* Finds cuBLAS and makes a handle that works in the stream with the workspace (n bytes at `at`), in
    the context that is set. */
 bool rt_cublas_open(RtCublas *b, CuStream s, CuAddress at, size_t n, RtErr *e);
+/* It works in that stream from now on. The status of cuBLAS: 0 where that is well. */
+int rt_cublas_turn(const RtCublas *b, CuStream s, CuAddress at, size_t n);
 void rt_cublas_close(RtCublas *b); /* a zeroed one is fine */
 
 #endif

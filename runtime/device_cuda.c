@@ -14,7 +14,6 @@ static bool find_device(RtDevice *d, RtErr *e) {
   Cuda *c = d->cuda;
   const RtCuda *api = &c->api;
   int n = 0, major = 0, minor = 0;
-  CuContext context;
   bool ok = rt_cuda_ok(api, api->device_count(&n), e, "CUDA devices cannot be counted");
   if (ok && n == 0) return rt_fail(e, RT_DEVICE, "there is no CUDA device");
   ok = ok && rt_cuda_ok(api, api->device(&c->device, 0), e, "no CUDA device can be used") &&
@@ -25,11 +24,11 @@ static bool find_device(RtDevice *d, RtErr *e) {
        rt_cuda_ok(api, api->attribute(&minor, CU_MINOR, c->device), e, "%s does not say what it is",
                   d->name) &&
        rt_cuda_ok(api, api->version(&d->driver), e, "the CUDA driver does not say its version") &&
-       rt_cuda_ok(api, api->retain(&context, c->device), e, "%s cannot be used", d->name);
+       rt_cuda_ok(api, api->retain(&c->context, c->device), e, "%s cannot be used", d->name);
   if (!ok) return false;
   c->retained = true;
   snprintf(d->arch, sizeof d->arch, "sm_%d%d", major, minor);
-  return rt_cuda_ok(api, api->set_context(context), e, "%s cannot be used", d->name) &&
+  return rt_cuda_ok(api, api->set_context(c->context), e, "%s cannot be used", d->name) &&
          rt_cuda_ok(api, api->stream(&c->stream, CU_STREAM_NON_BLOCKING), e,
                     "%s has no room for a stream", d->name);
 }
@@ -182,6 +181,7 @@ static void close(RtDevice *d) {
   const RtCuda *api = &c->api;
   if (c->stream) api->wait(c->stream);
   cuda_free_pieces(c);
+  cuda_free_loops(c);
   rt_cublas_close(&c->blas);
   for (int i = 0; i < 2; i++)
     if (c->pace.event[i]) api->event_free(c->pace.event[i]);
@@ -213,8 +213,10 @@ bool rt_device_cuda(RtDevice *d, MloRun *run, RtErr *e) {
   if (!d->cuda) return rt_fail(e, RT_DEVICE, "out of memory");
   d->cuda->code = p->cuda;
   if (rt_cuda_api(&d->cuda->api, e) && find_device(d, e) && cuda_load(d, e) && make_room(d, e) &&
-      make_events(d, e))
+      make_events(d, e)) {
+    cuda_find_loops(d);
     return true;
+  }
   close(d);
   return false;
 }

@@ -13,6 +13,7 @@ typedef struct CudaPiece {
   int first, end;
   int64_t rounds, advance;
   CuGraphExec graph; /* NULL: not captured yet */
+  CuGraph origin;    /* what it was made of, where that holds loops */
   int next;          /* another piece that begins with that statement; -1: none */
 } CudaPiece;
 
@@ -32,13 +33,28 @@ typedef struct CudaHole {
   bool pinned;
 } CudaHole;
 
+enum { CUDA_LOOPS = 8 /* with a condition, in one another */ };
+
+/* Loops with a condition in graphs. */
+typedef struct CudaLoops {
+  bool on;        /* they are conditional nodes; else all their rounds are captured */
+  bool capturing; /* a graph that may hold some */
+  bool stale;     /* graphs were made for other ways: drop them */
+  CuModule module;
+  CuFunction check;
+  CuAddress counter; /* an i32 for each statement, for loops without a counter */
+  CuStream stream[CUDA_LOOPS];
+  int depth; /* loops around what is captured */
+} CudaLoops;
+
 typedef struct Cuda {
   RtCuda api;
   RtCublas blas;
   const MloDevice *code;
   int device;
   bool retained;
-  CuStream stream;
+  CuContext context;
+  CuStream stream; /* where work goes */
   CuModule module;
   CuFunction *kernel, advance;
   CuAddress arena, scratch, workspace;
@@ -50,6 +66,7 @@ typedef struct Cuda {
   int npiece, room;
   int *head; /* of each statement: the first piece that begins there; -1: none */
   CudaPace pace;
+  CudaLoops loops;
 } Cuda;
 
 enum { CUDA_WORKSPACE = 32 << 20 /* what cuBLAS asks for on its largest devices */ };
@@ -67,6 +84,18 @@ CuAddress cuda_place(const Cuda *c, int64_t at);
 CuAddress cuda_address(const Cuda *c, int64_t arg);
 /* Kernels and functions of the code: a cubin that fits, else from the cache, else compiled. */
 bool cuda_load(RtDevice *d, RtErr *e);
+/* The one that a device of that architecture takes: the nearest, or NULL. */
+const MloCubin *cuda_fitting(const MloCubin *cubin, int n, const char *arch);
+/* Whether the program's loops with a condition can be nodes of graphs; with --verbose says so, or
+   why not. */
+void cuda_find_loops(RtDevice *d);
+/* From now on they are not: graphs are made anew. */
+void cuda_give_up_loops(RtDevice *d, const RtErr *why);
+void cuda_free_loops(Cuda *c);
+bool cuda_is_loop(const RtDevice *d, const MloStmt *s); /* that would be such a node */
+bool cuda_capture_loop(RtDevice *d, int at);            /* into the graph that is being captured */
+/* Statements one by one, or into that graph. */
+bool cuda_statements(RtDevice *d, int first, int end);
 /* As of RtDeviceType. */
 bool cuda_run(RtDevice *d, int first, int end, int64_t advance, bool often);
 void cuda_free_pieces(Cuda *c);

@@ -1,7 +1,8 @@
 /* Runs statements on a CUDA device. What the steps of the top level do is captured into graphs, so
    that a step is one launch: inner loops are unrolled, their counters are memset nodes. Where that
    would be more than NODES nodes, a graph holds as much of it as fits and is launched as often as
-   it takes. Nothing here waits for the device. */
+   it takes. Loops with a condition are nodes of their own where that can be (device_loop.c).
+   Nothing here waits for the device. */
 
 #include "runtime/device_cuda.h"
 
@@ -117,16 +118,17 @@ static bool advance_counter(RtDevice *d, int64_t at) {
   return launched(d, result, "mlo_advance", "the schedule");
 }
 
-/* Statements one by one, or into the graph that is being captured. A WHILE has all of its rounds:
-   kernels look at the condition themselves. */
-static bool direct(RtDevice *d, int first, int end) {
+/* A WHILE has all of its rounds where it is no node: kernels look at the condition themselves. */
+bool cuda_statements(RtDevice *d, int first, int end) {
   for (int at = first; at < end; at = d->stmt[at].next) {
     const MloStmt *s = &d->stmt[at];
     if (s->kind == MLO_CALL && !call(d, &d->func[s->func])) return false;
     if (s->kind != MLO_REPEAT && s->kind != MLO_WHILE) continue;
     int64_t n = rt_rounds(s, d->arena);
-    for (int64_t i = 0; i < n; i++)
-      if (!set(d, s->counter_at, i) || !direct(d, at + 1, s->next)) return false;
+    bool node = d->cuda->loops.capturing && cuda_is_loop(d, s);
+    if (node && !cuda_capture_loop(d, at)) return false;
+    for (int64_t i = 0; i < n && !node; i++)
+      if (!set(d, s->counter_at, i) || !cuda_statements(d, at + 1, s->next)) return false;
     if (!set(d, s->counter_at, n)) return false;
   }
   return true;
@@ -134,7 +136,8 @@ static bool direct(RtDevice *d, int first, int end) {
 
 /* ---- pieces */
 
-/* Nodes of one statement, NODES + 1 where there are more. */
+/* Nodes of one statement, NODES + 1 where there are more. A loop that is a node has its body once,
+   two checks and itself. */
 static int64_t nodes(const RtDevice *d, int at) {
   const MloStmt *s = &d->stmt[at];
   int64_t body = s->counter_at != MLO_NOWHERE, n = 0;
@@ -142,6 +145,10 @@ static int64_t nodes(const RtDevice *d, int at) {
   if (s->kind == MLO_REPEAT || s->kind == MLO_WHILE) {
     for (int i = at + 1; i < s->next && body <= NODES; i = d->stmt[i].next) body += nodes(d, i);
     n = rt_rounds(s, d->arena);
+    if (cuda_is_loop(d, s)) {
+      n = 1;
+      body += 3;
+    }
     n = body && n > NODES / body ? NODES + 1 : n * body + (s->counter_at != MLO_NOWHERE);
   }
   return n > NODES ? NODES + 1 : n;
@@ -149,7 +156,7 @@ static int64_t nodes(const RtDevice *d, int at) {
 
 static bool rounds_of(RtDevice *d, const CudaPiece *p) {
   for (int64_t i = 0; i < p->rounds; i++)
-    if (!advance_counter(d, p->advance) || !direct(d, p->first, p->end)) return false;
+    if (!advance_counter(d, p->advance) || !cuda_statements(d, p->first, p->end)) return false;
   return true;
 }
 
@@ -159,12 +166,15 @@ static bool capture(RtDevice *d, CudaPiece *p) {
   if (!rt_cuda_ok(&c->api, c->api.begin_capture(c->stream, CU_CAPTURE_THREAD_LOCAL), d->err,
                   "a step cannot be captured"))
     return false;
+  c->loops.capturing = c->loops.on;
   bool ok = rounds_of(d, p);
+  c->loops.capturing = false;
   int result = c->api.end_capture(c->stream, &graph); /* in any case: it ends what began */
   ok = ok && rt_cuda_ok(&c->api, result, d->err, "a step cannot be captured");
   ok = ok && rt_cuda_ok(&c->api, c->api.instantiate(&p->graph, graph, 0), d->err,
                         "a step's graph cannot be made");
-  if (graph) c->api.graph_free(graph);
+  if (ok && c->loops.on) p->origin = graph;
+  if (graph && !p->origin) c->api.graph_free(graph);
   return ok;
 }
 
@@ -176,8 +186,22 @@ static CudaPiece *find(Cuda *c, int first, int end, int64_t rounds, int64_t adva
   return NULL;
 }
 
+/* Captures with loops as nodes. False where that fails: then it does the rounds one by one. */
+static bool capture_loops(RtDevice *d, CudaPiece *p, bool *ok) {
+  RtErr why = {0}, *own = d->err;
+  d->err = &why;
+  bool captured = capture(d, p);
+  d->err = own;
+  if (captured) return true;
+  cuda_give_up_loops(d, &why);
+  *ok = rounds_of(d, p);
+  return false;
+}
+
 static bool again(RtDevice *d, CudaPiece *p) {
   Cuda *c = d->cuda;
+  bool ok = true;
+  if (!p->graph && c->loops.on && !capture_loops(d, p, &ok)) return ok;
   if (!p->graph && !capture(d, p)) return false;
   return rt_cuda_ok(&c->api, c->api.launch_graph(p->graph, c->stream), d->err,
                     "a step's graph cannot be launched");
@@ -194,7 +218,7 @@ static bool piece(RtDevice *d, int first, int end, int64_t rounds, int64_t advan
     c->piece = more;
     c->room = room;
   }
-  c->piece[c->npiece] = (CudaPiece){first, end, rounds, advance, NULL, c->head[first]};
+  c->piece[c->npiece] = (CudaPiece){first, end, rounds, advance, NULL, NULL, c->head[first]};
   c->head[first] = c->npiece++;
   return rounds_of(d, &c->piece[c->npiece - 1]);
 }
@@ -229,7 +253,7 @@ static bool pieces(RtDevice *d, int first, int end, int64_t advance) {
     advance = MLO_NOWHERE;
     first = to;
     if (first == end || n > 0) continue;
-    if (d->stmt[first].kind == MLO_CALL ? !direct(d, first, d->stmt[first].next)
+    if (d->stmt[first].kind == MLO_CALL ? !cuda_statements(d, first, d->stmt[first].next)
                                         : !long_loop(d, first))
       return false;
     first = d->stmt[first].next;
@@ -237,19 +261,30 @@ static bool pieces(RtDevice *d, int first, int end, int64_t advance) {
   return true;
 }
 
+static void drop_pieces(Cuda *c) {
+  for (int i = 0; i < c->npiece; i++) {
+    CudaPiece *p = &c->piece[i];
+    if (p->graph) c->api.graph_exec_free(p->graph);
+    if (p->origin) c->api.graph_free(p->origin);
+    c->head[p->first] = -1;
+  }
+  c->npiece = 0;
+}
+
 bool cuda_run(RtDevice *d, int first, int end, int64_t advance, bool often) {
+  if (d->cuda->loops.stale) drop_pieces(d->cuda);
+  d->cuda->loops.stale = false;
   CudaPiece *p = often ? find(d->cuda, first, end, 1, advance) : NULL;
   if (p) return again(d, p);
   return often ? pieces(d, first, end, advance)
-               : advance_counter(d, advance) && direct(d, first, end);
+               : advance_counter(d, advance) && cuda_statements(d, first, end);
 }
 
 void cuda_free_pieces(Cuda *c) {
-  for (int i = 0; i < c->npiece; i++)
-    if (c->piece[i].graph) c->api.graph_exec_free(c->piece[i].graph);
+  drop_pieces(c);
   free(c->piece);
   free(c->head);
   c->piece = NULL;
   c->head = NULL;
-  c->npiece = c->room = 0;
+  c->room = 0;
 }

@@ -21,14 +21,14 @@ static int number(const char *arch, bool *exact) {
 
 /* A cubin runs on devices of its major number whose minor number is not smaller: the nearest one.
  */
-static const MloCubin *fitting(const MloDevice *code, const char *arch) {
+const MloCubin *cuda_fitting(const MloCubin *cubin, int count, const char *arch) {
   const MloCubin *best = NULL;
   bool exact;
   int device = number(arch, &exact), best_number = -1;
-  for (int i = 0; i < code->ncubin; i++) {
-    int n = number(code->cubin[i].arch, &exact);
+  for (int i = 0; i < count; i++) {
+    int n = number(cubin[i].arch, &exact);
     if (n / 10 != device / 10 || n > device || (exact && n != device) || n <= best_number) continue;
-    best = &code->cubin[i];
+    best = &cubin[i];
     best_number = n;
   }
   return best;
@@ -119,7 +119,7 @@ static bool find_kernels(RtDevice *d, RtErr *e) {
 
 bool cuda_load(RtDevice *d, RtErr *e) {
   const MloDevice *code = d->cuda->code;
-  const MloCubin *cubin = fitting(code, d->arch);
+  const MloCubin *cubin = cuda_fitting(code->cubin, code->ncubin, d->arch);
   if (!check(code, e)) return false;
   if (cubin) return load(d, cubin->image, e) && find_kernels(d, e);
   if (code->source) return load_source(d, e) && find_kernels(d, e);

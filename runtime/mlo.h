@@ -11,7 +11,7 @@
 
 #include "runtime/mlo_schedule.h"
 
-enum { MLO_ABI = 7, MLO_MAX_RANK = 6 };
+enum { MLO_ABI = 8, MLO_MAX_RANK = 6 };
 
 /* What a data field's `in` clause promises; checked before step 0. */
 typedef enum MloCheck {

@@ -83,6 +83,8 @@ typedef struct MloDevice {
   const int64_t *arg; /* of all launches */
   const MloCubin *cubin;
   int ncubin;
+  const MloCubin *check; /* beside the cubins: mlo_check, for loops in graphs; may be missing */
+  int ncheck;
   size_t scratch_bytes; /* of a buffer beside the arena, zero at the start */
   const MloStmt *stmt;  /* the device's own schedule of the program's functions */
   int nstmt;

@@ -3,28 +3,13 @@
    reports, and what is missing or fails is told. MLO_CUDA_PATH must name the emulator's folder;
    with MLO_TEST_DEVICE=real, those tests that can be run on this machine's own device. */
 
-#include "test_files.h"
-
+#include "device_case.h"
 #include "device_program.h"
 
 #include "runtime/cubin_cache.h"
 #include "runtime/error.h"
-#include "tests/emulator/counts.h"
 
-#include <dlfcn.h>
-#include <signal.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-
-typedef struct Case {
-  Folder folder;
-  MloDevice code;
-  MloProgram program;
-  const char *interrupt;      /* a file: when it is there, the run gets a signal */
-  const char *environment[8]; /* NAME=VALUE of the child alone */
-  char cache[200];            /* XDG_CACHE_HOME=FOLDER, of the case's own */
-  EmuCounts counts;           /* of the last run */
-} Case;
 
 static Case *setup(void) {
   Case *c = calloc(1, sizeof *c);
@@ -36,92 +21,6 @@ static Case *setup(void) {
   c->program = device_program(c->folder.path, &c->code);
   write_text(folder_file(&c->folder, "x.csv", path), "x\n1\n2\n3\n7\n");
   return c;
-}
-
-/* The tests run on the machine's own device: MLO_TEST_DEVICE=real. */
-static bool on_real(void) {
-  const char *device = getenv("MLO_TEST_DEVICE");
-  return device && !strcmp(device, "real");
-}
-
-static void teardown(Case *c) {
-  folder_remove(&c->folder);
-  free(c);
-}
-
-/* The path of a file in the case's folder, in one of a few buffers. */
-static const char *at(const Case *c, const char *name, char path[512]) {
-  return folder_file(&c->folder, name, path);
-}
-
-static void child(const Case *c, int argc, char **argv, const char *counts) {
-  void (*count)(EmuCounts *) = NULL;
-  EmuCounts n = {0};
-  signal(SIGSEGV, SIG_DFL); /* cmocka's would go on with the other tests, here */
-  for (int i = 0; c->environment[i]; i++) putenv((char *)(uintptr_t)c->environment[i]);
-  int status = mlo_main(argc, argv, &c->program);
-  void *emulator = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_NOLOAD);
-  if (emulator) *(void **)&count = dlsym(emulator, "emu_counts");
-  if (count) count(&n);
-  write_bytes(counts, &n, sizeof n);
-  fflush(stdout);
-  _exit(status);
-}
-
-/* Runs with the arguments (NULL-terminated) in a child; the output is to be freed. */
-static int run(Case *c, const char *const *argument, char **output) {
-  char *argv[16] = {(char *)"p"}, out[512], counts[512];
-  int argc = 1, status;
-  size_t n;
-  for (; argument[argc - 1]; argc++) argv[argc] = (char *)(uintptr_t)argument[argc - 1];
-  at(c, "output.txt", out);
-  at(c, "counts", counts);
-  fflush(stdout);
-  pid_t pid = fork();
-  if (pid == 0) {
-    if (!freopen(out, "w", stdout) || dup2(fileno(stdout), 2) < 0) _exit(99);
-    child(c, argc, argv, counts);
-  }
-  for (int i = 0; c->interrupt && i < 2000 && access(c->interrupt, F_OK); i++) usleep(5000);
-  if (c->interrupt) kill(pid, SIGTERM);
-  assert_int_equal(waitpid(pid, &status, 0), pid);
-  *output = read_bytes(out, &n);
-  if (!WIFEXITED(status)) fail_msg("killed by signal %d: %s", WTERMSIG(status), *output);
-  char *bytes = read_bytes(counts, &n);
-  if (bytes && n == sizeof c->counts) memcpy(&c->counts, bytes, n);
-  free(bytes);
-  return WEXITSTATUS(status);
-}
-
-static void check(Case *c, int code, const char *text, const char *const *argument) {
-  char *output;
-  int got = run(c, argument, &output);
-  if (got != code) fail_msg("exit code %d, expected %d: %s", got, code, output);
-  if (!strstr(output, text)) fail_msg("no `%s` in: %s", text, output);
-  free(output);
-}
-
-#define CHECK(code, text, ...) check(c, code, text, (const char *const[]){__VA_ARGS__, NULL})
-
-/* The files are the same, byte for byte. */
-static void same(const Case *c, const char *one, const char *other) {
-  char path[512], command[1100], other_path[512];
-  at(c, one, path);
-  at(c, other, other_path);
-  snprintf(command, sizeof command, "cmp '%s' '%s'", path, other_path);
-  assert_int_equal(system(command), 0);
-}
-
-static void same_results(const Case *c) {
-  same(c, "cpu/final.npz", "cuda/final.npz");
-  same(c, "cpu/metrics.csv", "cuda/metrics.csv");
-}
-
-static void both(Case *c) {
-  char cpu[512], cuda[512];
-  CHECK(0, "", "-q", "--device=cpu", "--out", at(c, "cpu", cpu));
-  CHECK(0, "", "-q", "--device=cuda", "--out", at(c, "cuda", cuda));
-  same_results(c);
 }
 
 /* ---- results */
@@ -245,27 +144,21 @@ static void test_other_loops(void **state) {
 
 /* ---- graphs */
 
-/* The counts of a run of so many steps that reports at its first and its last. */
-static EmuCounts counted(Case *c, const char *steps) {
-  char option[40];
-  snprintf(option, sizeof option, "--steps=%s", steps);
-  c->program.report_every = 0;
-  CHECK(0, "", "-q", "--device=cuda", option);
-  return c->counts;
-}
-
 static void test_graphs(void **state) {
   (void)state;
   Case *c = setup();
   EmuCounts few = counted(c, "20"), many = counted(c, "120");
   assert_int_equal(many.graph_launches - few.graph_launches, 100);
-  assert_int_equal(many.graph_kernels - few.graph_kernels, 100 * (1 + 1 + 3 + ROUNDS + 2 + 1 + 1));
+  /* the loop with a condition: a check before it and in each of its rounds */
+  assert_int_equal(many.graph_kernels - few.graph_kernels,
+                   100 * (1 + 1 + 3 + 1 + 2 * ROUNDS + 1 + 1));
+  assert_int_equal(many.loop_rounds - few.loop_rounds, 100 * ROUNDS);
   assert_int_equal(many.kernels, few.kernels);
   assert_int_equal(many.synchronizations, few.synchronizations);
   assert_int_equal(many.copies_in, few.copies_in);
   assert_int_equal(many.copies_out, few.copies_out);
   assert_int_equal(many.captures, few.captures);
-  assert_int_equal(many.allocations, 3); /* arena, scratch, cuBLAS's workspace */
+  assert_int_equal(many.allocations, 4); /* arena, scratch, cuBLAS's workspace, loops' counters */
   teardown(c);
 }
 
