@@ -78,6 +78,12 @@ plain() {
   built "$1" "$2" "${given[@]}"
 }
 
+# tolerant NAME: the network whose CG has a tolerance that ends it early, as both
+tolerant() {
+  sed 's/cg(iters = 10, damping = 1)/cg(iters = 50, tol = 0.05, damping = 1)/' "$root/tests/bench/mlp_cg.mlo" >"$work/out/$1.mlo"
+  grep -q 'tol = 0.05' "$work/out/$1.mlo" && timed "$1" "$work/out/$1.mlo" && plain "$1" "$work/out/$1.mlo"
+}
+
 # example NAME PROGRAM RUN PRECISION: bin/NAME
 example() {
   local copy given
@@ -139,6 +145,7 @@ jobs_of() {
         echo "timed $p $root/tests/bench/$p.mlo"
         echo "plain $p $root/tests/bench/$p.mlo"
       done
+      echo "tolerant mlp_tol"
       echo "timed block $root/tests/bench/block.mlo"
       echo "timed ridge_digits $root/examples/ridge_digits/ridge_digits.mlo"
       ;;
@@ -148,7 +155,7 @@ jobs_of() {
 
 # Tests of the device: ctest gives them the emulated one.
 device_tests() {
-  sed -n 's/^set_tests_properties(\[=\[\(test_[a-z_]*\)\]=\].*MLO_CUDA_PATH=.*/\1/p' "$build/tests/CTestTestfile.cmake" | grep -v test_emulat
+  sed -n 's/^set_tests_properties(\[=\[\(test_[a-z_]*\)\]=\].*MLO_CUDA_PATH=.*/\1/p' "$build/tests/CTestTestfile.cmake" | grep -v -e test_emulat -e test_conditional
 }
 
 # Libraries that another machine may lack, beside the executables.
@@ -294,6 +301,25 @@ step() {
     "${3:+<= $3 x}" "$([ -n "${3:-}" ] && met "$s" '<=' "$(calc %g "$3 * $floor")" || echo -)" "time_$1 --device=cuda"
 }
 
+# loops NAME TITLE: its loops with a condition as nodes of the graph against all their rounds: times, and the same results
+loops() {
+  local given how s fixed
+  mapfile -t given < <(data_of "$1")
+  for how in nodes fixed; do
+    MLO_GRAPH_LOOPS=$how GPU_SLICE=$slice on 120 "time_$1 $how" "$bin/time_$1" -q --device=cuda --steps=1 "${given[@]}" || return 0
+    MLO_GRAPH_LOOPS=$how on 120 "$1 $how" "$bin/$1" -v --device=cuda --steps=5 --out "$work/out/$how-$1" "${given[@]}" || return 0
+  done
+  s=$(awk '/^step/ { print $2 }' "$work/logs/time_$1 nodes") fixed=$(awk '/^step/ { print $2 }' "$work/logs/time_$1 fixed")
+  if grep -q 'loops .* end early in graphs' "$work/logs/$1 nodes" && ! grep -q 'from now on' "$work/logs/$1 nodes"; then
+    row "$2: a step, loops end early" "$(calc %.1f "1e6 * $s") us; with all rounds $(calc %.1f "1e6 * $fixed") us" "<= with all" \
+      "$(met "$s" '<=' "$fixed")" "time_$1 --device=cuda"
+    row "$2: after five steps the same as with all rounds" "final.npz" "the same bytes" \
+      "$(cmp -s "$work/out/nodes-$1/final.npz" "$work/out/fixed-$1/final.npz" && echo yes || echo NO)" "MLO_GRAPH_LOOPS=fixed $1"
+  else
+    row "$2: a step, all rounds" "$(calc %.1f "1e6 * $s") us; $(sed -n 's/.*make all their rounds in graphs[^:]*: //p' "$work/logs/$1 nodes" | tail -1)" "" - "$1 -v"
+  fi
+}
+
 # The same ten steps from the same start on either device and by the peers.
 ten_steps() {
   local given
@@ -310,6 +336,7 @@ part_steps() {
   step mlp_sama 'network 784-256-10, SAMA' 2
   step mlp_cg 'network 784-256-10, CG(10)' 2
   step logreg 'logistic regression, 100 inner steps, CG(20)'
+  loops mlp_tol 'network 784-256-10, CG(50, tol = 0.05)'
   for p in mlp_sama mlp_cg logreg; do ten_steps $p; done
   step ridge_digits 'examples/ridge_digits'
   step block 'transformer block, gradient and Hessian-vector product'
