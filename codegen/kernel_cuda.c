@@ -72,7 +72,8 @@ static void entry_lists(const Emit *e, Text *list, Text *passed) {
   }
 }
 
-/* The number of the function's entry, with a condition or without. */
+/* The number of the function's entry, with a condition or without. Room for two blocks is asked
+   for: without that, ptxas spills for more of them. */
 static int entry(Device *d, const Emit *e, CKernel *c, bool guarded) {
   if (c->entry[guarded]) return c->entry[guarded] - 1;
   Text list = {.arena = e->arena}, passed = {.arena = e->arena};
@@ -80,7 +81,7 @@ static int entry(Device *d, const Emit *e, CKernel *c, bool guarded) {
                                   text_identifier(e->arena, e->kernel->name), guarded ? "_if" : "");
   entry_lists(e, &list, &passed);
   if (guarded) text_addf(&list, "%sconst uint8_t *on", list.n ? ", " : "");
-  text_addf(&d->entries, "%sMLO_KERNEL __launch_bounds__(%d) %s(%s) {\n", c->line ? c->line : "",
+  text_addf(&d->entries, "%sMLO_KERNEL __launch_bounds__(%d, 2) %s(%s) {\n", c->line ? c->line : "",
             LAUNCH_BLOCK, name, list.s);
   if (guarded) text_add(&d->entries, "if (!*on) return;\n");
   if (e->shared) text_addf(&d->entries, "__shared__ double mem[%d];\n", e->shared);

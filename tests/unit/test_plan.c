@@ -220,7 +220,7 @@ static void conditions_stay_whole(void **state) {
   Func *f[5];
   Stmt *call[5], *loop = stmt_new(b.p, STMT_WHILE);
   for (int i = 0; i < 5; i++) {
-    f[i] = program_func(b.p, ROLE_CHECK, (const char *const[]){"a", "b", "c", "d", "e"}[i]);
+    f[i] = program_func(b.p, ROLE_CHECK, "%c", 'a' + i);
     call[i] = stmt_new(b.p, STMT_CALL);
     call[i]->func = f[i];
   }
