@@ -17,6 +17,7 @@ typedef struct CgOptions {
   const char *source, *dir, *hash; /* the .mlo file, its folder, the program's hash */
   const char *arch, *version;      /* -march= value, version of mloc */
   bool poison;                     /* fill buffers with NaN as soon as they are dead */
+  bool plain;                      /* CUDA: for a reader, with one #line a kernel */
   bool cuda, only_cuda;            /* code for CUDA devices as well; no code for CPUs */
   bool no_source;                  /* CUDA: cubins alone, no text for NVRTC */
   const CgCubin *cubin;            /* CUDA: compiled kernels that the executable carries */

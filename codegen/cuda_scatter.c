@@ -137,26 +137,15 @@ void cuda_scatter(Emit *e) {
 void cuda_solve(Emit *e) {
   const Kernel *k = e->kernel;
   const Node *n = k->anchor[0].node;
-  Operand m, b;
-  if (n->op != OP_solve || !kernel_operand(e->func->home, n->in[0], &m) ||
-      !kernel_operand(e->func->home, n->in[1], &b) || b.transposed)
-    compiler_bug("codegen", "kernel %s: no such call", k->name);
-  int pm = emit_param(e, emit_home(e, m.node), NULL, false);
-  int pb = emit_param(e, emit_home(e, b.node), NULL, false);
-  int px = emit_param(e, k->store[0].dest, k->store[0].row, true);
-  int work = emit_param(e, k->scratch, NULL, true);
-  int64_t columns = n->type.rank > 1 ? n->type.dim[1] : 1;
-  const char *type = e->target->type[n->type.dtype];
+  SolveCall c = cg_solve_call(e);
   e->shared = 32;
-  text_addf(emit_body(e),
-            "mlo_solve_block_%s(%s, %lld, %lld, p%d + %lld, p%d + %lld, p%d, (%s *)p%d, mem);\n",
-            dtype_name(n->type.dtype), m.transposed ? "true" : "false", (long long)n->type.dim[0],
-            (long long)columns, pm, (long long)m.offset, pb, (long long)b.offset, px, type, work);
+  text_addf(emit_body(e), "mlo_solve_block_%s(%s, (%s *)p%d, mem);\n", dtype_name(n->type.dtype),
+            c.arguments, e->target->type[n->type.dtype], c.work);
   cuda_barriers(e, 1, 0, 0, e->shared, 1);
   emit_param(e, k->store[0].dest, k->store[0].row, true);
   emit_param(e, k->scratch, NULL, true);
   for (int i = 1; i < k->nstore; i++)
     text_addf(emit_body(e), "for (int32_t o = t; o < %lld; o += 256) p%d[o] = p%d[o];\n",
               (long long)type_count(n->type),
-              emit_param(e, k->store[i].dest, k->store[i].row, true), px);
+              emit_param(e, k->store[i].dest, k->store[i].row, true), c.x);
 }

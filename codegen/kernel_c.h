@@ -42,6 +42,13 @@ bool cg_overlap(const Storage *a, const Storage *b);
    class cls: first all values, then all stores, since a store may replace what the same iteration
    reads. */
 void cg_stores(Emit *e, const Store *store, const bool *now, AnchorClass cls);
+/* The linear system of a CALL kernel: "true, 10, 1, p0 + 0, p1 + 0, p2", what each target's solver
+   is called with, matrix to result; the parameters of result and work. */
+typedef struct SolveCall {
+  const char *arguments;
+  int x, work;
+} SolveCall;
+SolveCall cg_solve_call(Emit *e);
 const char *cg_reduce_start(Emit *e, const Node *n);
 /* Statement(s) that take v into the accumulator named acc (text of an lvalue). */
 void cg_accumulate(Emit *e, const Node *n, const char *acc, const char *v);

@@ -72,6 +72,23 @@ static void entry_lists(const Emit *e, Text *list, Text *passed) {
   }
 }
 
+/* Text of a kernel, each line of which comes from the same line of the source; line: NULL where it
+   comes from none. For a reader (`plain`) that is said once. */
+static void add_lined(Device *d, Text *t, const char *line, const char *text) {
+  const CgOptions *o = d->unit.options;
+  if (!line && o->source && !o->plain) line = "#line 1 \"made by mloc\"\n";
+  if (line) text_add(t, line);
+  if (!line || o->plain) {
+    text_add(t, text);
+    return;
+  }
+  for (const char *s = text; *s;) {
+    int n = (int)strcspn(s, "\n") + 1;
+    text_addf(t, "%s%.*s", s == text ? "" : line, n, s);
+    s += n;
+  }
+}
+
 /* The number of the function's entry, with a condition or without. Room for two blocks is asked
    for: without that, ptxas spills for more of them. */
 static int entry(Device *d, const Emit *e, CKernel *c, bool guarded) {
@@ -81,12 +98,14 @@ static int entry(Device *d, const Emit *e, CKernel *c, bool guarded) {
                                   text_identifier(e->arena, e->kernel->name), guarded ? "_if" : "");
   entry_lists(e, &list, &passed);
   if (guarded) text_addf(&list, "%sconst uint8_t *on", list.n ? ", " : "");
-  text_addf(&d->entries, "%sMLO_KERNEL __launch_bounds__(%d, 2) %s(%s) {\n", c->line ? c->line : "",
-            LAUNCH_BLOCK, name, list.s);
-  if (guarded) text_add(&d->entries, "if (!*on) return;\n");
-  if (e->shared) text_addf(&d->entries, "__shared__ double mem[%d];\n", e->shared);
-  text_addf(&d->entries, "%s((int32_t)blockIdx.x, (int32_t)gridDim.x, %s%s);\n}\n\n", c->name,
+  Text t = {.arena = e->arena};
+  text_addf(&t, "MLO_KERNEL __launch_bounds__(%d, 2) %s(%s) {\n", LAUNCH_BLOCK, name, list.s);
+  if (guarded) text_add(&t, "if (!*on) return;\n");
+  if (e->shared) text_addf(&t, "__shared__ double mem[%d];\n", e->shared);
+  text_addf(&t, "%s((int32_t)blockIdx.x, (int32_t)gridDim.x, %s%s);\n}\n", c->name,
             e->shared ? "mem" : "0", passed.s);
+  add_lined(d, &d->entries, c->line, t.s);
+  text_add(&d->entries, "\n");
   VEC_PUSH(d->unit.arena, d->entry, d->nentry, d->entry_cap, name);
   c->entry[guarded] = d->nentry;
   return d->nentry - 1;
@@ -242,7 +261,9 @@ static const char *block_named(Device *d, const BlockEntry *b) {
   BlockText x = {.text = b->text};
   x.name = arena_printf(a, "%sblock%d_%s", prefix, d->nblock, text_identifier(a, b->func->name));
   VEC_PUSH(a, d->block, d->nblock, d->block_cap, x);
-  text_addf(&d->entries, "MLO_KERNEL __launch_bounds__(%d, 1) %s%s", LAUNCH_BLOCK, x.name, x.text);
+  add_lined(
+      d, &d->entries, NULL,
+      arena_printf(a, "MLO_KERNEL __launch_bounds__(%d, 1) %s%s", LAUNCH_BLOCK, x.name, x.text));
   return x.name;
 }
 
@@ -300,8 +321,9 @@ char *device_source(Device *d) {
   text_add(&t, "\n");
   for (int i = 0; i < u->nkernel; i++) {
     const CKernel *k = &u->kernel[i];
-    text_addf(&t, "%s%sMLO_INLINE void %s%s\n", k->comment.s, k->line ? k->line : "", k->name,
-              k->text);
+    text_add(&t, k->comment.s);
+    add_lined(d, &t, k->line, arena_printf(u->arena, "MLO_INLINE void %s%s", k->name, k->text));
+    text_add(&t, "\n");
   }
   text_add(&t, text_indent(u->arena, d->entries.s));
   return t.s;

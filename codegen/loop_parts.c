@@ -96,3 +96,22 @@ void cg_accumulate(Emit *e, const Node *n, const char *acc, const char *v) {
   else
     text_addf(b, "%s = mlo_max%s(%s, %s);\n", acc, n->type.dtype == DT_F32 ? "f" : "", v, acc);
 }
+
+SolveCall cg_solve_call(Emit *e) {
+  const Kernel *k = e->kernel;
+  const Node *n = k->anchor[0].node;
+  Operand m, b;
+  if (n->op != OP_solve || !kernel_operand(e->func->home, n->in[0], &m) ||
+      !kernel_operand(e->func->home, n->in[1], &b) || b.transposed)
+    compiler_bug("codegen", "kernel %s: no such call", k->name);
+  int pm = emit_param(e, emit_home(e, m.node), NULL, false);
+  int pb = emit_param(e, emit_home(e, b.node), NULL, false);
+  SolveCall c = {.x = emit_param(e, k->store[0].dest, k->store[0].row, true),
+                 .work = emit_param(e, k->scratch, NULL, true)};
+  int64_t columns = n->type.rank > 1 ? n->type.dim[1] : 1;
+  c.arguments =
+      arena_printf(e->arena, "%s, %lld, %lld, p%d + %lld, p%d + %lld, p%d",
+                   m.transposed ? "true" : "false", (long long)n->type.dim[0], (long long)columns,
+                   pm, (long long)m.offset, pb, (long long)b.offset, c.x);
+  return c;
+}

@@ -76,20 +76,8 @@ void cg_scatter(Emit *e) {
 }
 
 void cg_call(Emit *e) {
-  const Kernel *k = e->kernel;
-  const Node *n = k->anchor[0].node;
-  Operand m, b;
-  if (n->op != OP_solve || !kernel_operand(e->func->home, n->in[0], &m) ||
-      !kernel_operand(e->func->home, n->in[1], &b) || b.transposed)
-    compiler_bug("codegen", "kernel %s: no such call", k->name);
-  int pm = emit_param(e, emit_home(e, m.node), NULL, false);
-  int pb = emit_param(e, emit_home(e, b.node), NULL, false);
-  int px = emit_param(e, k->store[0].dest, k->store[0].row, true);
-  int work = emit_param(e, k->scratch, NULL, true);
-  int64_t columns = n->type.rank > 1 ? n->type.dim[1] : 1;
-  text_addf(emit_body(e), "mlo_solve_%s(%s, %s, %s, p%d + %s, p%d + %s, p%d, p%d);\n",
-            dtype_name(n->type.dtype), m.transposed ? "true" : "false",
-            count_text(e, n->type.dim[0]), count_text(e, columns), pm, count_text(e, m.offset), pb,
-            count_text(e, b.offset), px, work);
+  SolveCall c = cg_solve_call(e);
+  text_addf(emit_body(e), "mlo_solve_%s(%s, p%d);\n",
+            dtype_name(e->kernel->anchor[0].node->type.dtype), c.arguments, c.work);
   copy_stores(e);
 }

@@ -457,7 +457,11 @@ static int emit_c(Compilation *c) {
   int code = generate(c, c->dir, march, target, target ? c->o->arch : NULL, &text);
   return code ? code : put_text(c, text);
 }
-static int emit_cuda(Compilation *c) { return put_text(c, generate_cuda(c)); }
+static int emit_cuda(Compilation *c) {
+  CgOptions o = cuda_options(c);
+  o.plain = true;
+  return put_text(c, cg_cuda(c->program, &o, NULL, NULL));
+}
 static int emit_ir(Compilation *c) { return put_text(c, ir_print(c->program)); }
 
 /* Stages that are no passes: all passes run before them, but for `ir`. */

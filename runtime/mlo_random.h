@@ -3,8 +3,9 @@
 
 /* Counter-based random numbers for generated code: a value is a pure function of (seed, stream,
    step, element), so that every pass over a batch, any number of threads and every device see the
-   same. The generator is Philox4x32-10 of Random123 with key (seed, stream) and counter (element
-   low, element high, step low, step high); words w0..w3 of its output make
+   same: uniform numbers and shuffled places bit for bit, normal ones up to what compilers make of
+   the rounding in log and cos. The generator is Philox4x32-10 of Random123 with key (seed, stream)
+   and counter (element low, element high, step low, step high); words w0..w3 of its output make
 
      uniform   ((w0:w1 >> 12) + 1/2) 2^-52    in the open interval (0, 1); f32 keeps w0's upper 23
    bits normal    sqrt(-2 log u) cos(2 pi v)     u from w0:w1 and v from w2:w3 (Box and Muller) */

@@ -71,6 +71,12 @@ fi
 [ "$(grep -c '\.entry' "$work/trilevel.ptx")" -gt 1 ]
 refuses 5 'does not compile for compute_20' emit $small --stage=ptx --arch=sm_20
 
+# What the PTX says to come from the program comes from lines that it has.
+awk -v lines="$(wc -l <$small)" '
+  /\.file/ && /trilevel\.mlo/ { file = $2 }
+  FNR != NR && $1 == ".loc" && $2 == file { n += $3 > 0; bad += $3 > lines } # 0: of no line
+  END { exit n == 0 || bad > 0 }' "$work/trilevel.ptx" "$work/trilevel.ptx" || { echo "PTX names lines that are not there" >&2; exit 1; }
+
 # Neighbouring elements go to a thread in groups of four, where arrays are aligned: a flat map loads and stores 16 bytes but
 # for its end, which is no multiple of four elements here, a long-row softmax, whose elements stay in registers, nothing else.
 cat >"$work/wide.mlo" <<'END'
