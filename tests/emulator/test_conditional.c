@@ -190,7 +190,6 @@ static void expect(void (*body)(const void *), const char *variable, const char 
   char text[8192];
   Scene s = {.variable = {{variable, value}}, .body = body};
   if (!variable) s.variable[0][0] = "MLO_EMU_STATS", s.variable[0][1] = "0";
-  s.variable[1][0] = "";
   int code = scene_run(&s, text, sizeof text);
   if (code || !strstr(text, said)) fail_msg("exit code %d: %s", code, text);
 }
