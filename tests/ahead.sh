@@ -88,6 +88,12 @@ cmp "$dir/full/final.npz" "$dir/seeds/seed-3/final.npz" || fail "another result 
 check 8000 --resume "$dir/full/checkpoints/0000000020.npz" --out "$dir/rest"
 cmp "$dir/full/final.npz" "$dir/rest/final.npz" || fail "another result after --resume"
 
+# Whether the draw gathers the rows or each function does that reads them, they are the same.
+"$MLOC" build --passes=-batches "$dir/d.mlo" -o "$dir/each" 2>"$dir/err" || fail "$(cat "$dir/err")"
+"$MLOC" emit --stage=batches "$dir/d.mlo" | grep -q '^  return fit.draw.mixed.x = ' || fail "no draw gathers rows"
+"$dir/each" --quiet --out "$dir/each.out"
+cmp "$dir/full/final.npz" "$dir/each.out/final.npz" || fail "another result where each function gathers rows"
+
 # With one processor there is no thread to read ahead, and all is the same.
 taskset -c "$(taskset -cp $$ | sed 's/.*: //;s/[-,].*//')" "$dir/d" --quiet --threads 1 --out "$dir/alone" 2>"$dir/err"
 cmp "$dir/full/final.npz" "$dir/alone/final.npz" || fail "another result where nothing is read ahead"
