@@ -19,11 +19,12 @@ static void begin_func(Walk *w, const char *name) {
   VEC_PUSH(w->d->unit.arena, w->d->func, w->d->nfunc, w->d->func_cap, f);
 }
 
-static void end_func(Walk *w) {
+/* draw: the function, where it is one that the runtime may run ahead. */
+static void end_func(Walk *w, const Func *draw) {
   DeviceFunc *f = &w->d->func[w->d->nfunc - 1];
   f->n = w->d->nlaunch - f->first;
   for (int i = f->first; i < w->d->nlaunch; i++) w->d->launch[i].step = w->step;
-  unit_call(&w->rows, w->before + w->d->nfunc - 1, NULL);
+  unit_call(&w->rows, w->before + w->d->nfunc - 1, draw);
 }
 
 /* From `at` on: the longest run of items that one block does. */
@@ -51,8 +52,16 @@ static void flush(Walk *w, int loop) {
       i++;
     }
   }
-  end_func(w);
+  end_func(w, NULL);
   w->nitem = 0;
+}
+
+/* A row of its own. */
+static void draw(Walk *w, const Func *f) {
+  flush(w, 0);
+  begin_func(w, f->name);
+  for (int i = 0; i < f->nkernel; i++) device_launch(w->d, f, f->kernel[i], 0);
+  end_func(w, f);
 }
 
 static const Func *first_func(const Stmt *s) {
@@ -79,7 +88,8 @@ static bool is_item(const Walk *w, const Stmt *s) {
   if (s->kind == STMT_CALL) return true;
   Item x = {.loop = s};
   return s->kind != STMT_REPORT && !stmt_is_top_loop(w->d->unit.program, s) &&
-         !w->d->unit.options->poison && first_func(s->body) && block_fits(&x, 1);
+         !w->d->unit.options->poison && first_func(s->body) && !ahead_draws_in(w->d, s->body) &&
+         block_fits(&x, 1);
 }
 
 /* How often a body runs in a step. */
@@ -91,6 +101,10 @@ static double steps_of(const Walk *w, const Stmt *s) {
 
 static void statements(Walk *w, const Stmt *s, const Stmt *end, int loop) {
   for (; s != end; s = s->next) {
+    if (s->kind == STMT_CALL && ahead_is_draw(w->d, s->func)) {
+      draw(w, s->func);
+      continue;
+    }
     if (is_item(w, s)) {
       add(w, s);
       continue;
@@ -104,7 +118,7 @@ static void statements(Walk *w, const Stmt *s, const Stmt *end, int loop) {
       inner = device_loop(w->d);
       begin_func(w, "while");
       device_keep(w->d, inner, loop, s->cond);
-      end_func(w);
+      end_func(w, NULL);
     }
     statements(w, s->body, NULL, inner);
     unit_close(&w->rows, at);

@@ -74,6 +74,7 @@ static void device_tables(Main *m) {
   text_addf(m->out, "static const int64_t %sargs[] = {%s0};\n", x, d->args.s);
   cubins(m, "cubin", o->cubin, o->ncubin);
   if (o->ncheck) cubins(m, "check", o->check, o->ncheck);
+  int nahead = device_aheads(d, x, m->out);
   text_addf(m->out, "static const MloDevice %scuda = {\n", x);
   text_addf(m->out, ".source = %s%s,\n.kernel = %skernels,\n.nkernel = %d,\n",
             o->no_source ? "NULL" : x, o->no_source ? "" : "cuda_source", x, d->nentry);
@@ -82,7 +83,9 @@ static void device_tables(Main *m) {
             (long long)d->scratch);
   if (o->ncheck) text_addf(m->out, ".check = %schecks,\n.ncheck = %d,\n", x, o->ncheck);
   if (m->ndevice_stmt) text_addf(m->out, ".stmt = %sdevice_stmts,\n", x);
-  text_addf(m->out, ".nstmt = %d,\n};\n\n", m->ndevice_stmt);
+  text_addf(m->out, ".nstmt = %d,\n", m->ndevice_stmt);
+  if (nahead) text_addf(m->out, ".ahead = %saheads,\n.nahead = %d,\n", x, nahead);
+  text_add(m->out, "};\n\n");
 }
 
 /* ---- tables */

@@ -39,6 +39,14 @@ char *device_source(Device *d);
    Returns the number of rows. */
 int device_schedule(Device *d, int before, const char *name, Text *out);
 
+/* ---- draws that the runtime may run ahead (cuda_ahead.c) */
+
+/* Whether f is such a draw; whether one is called in the body of a loop. */
+bool ahead_is_draw(const Device *d, const Func *f);
+bool ahead_draws_in(const Device *d, const Stmt *body);
+/* The table of MloAhead, `aheads` behind the prefix; returns its length, 0 where there is none. */
+int device_aheads(Device *d, const char *prefix, Text *out);
+
 /* ---- launches */
 
 /* A kernel as a function of the device's text; what its parameters are is left in *e. */

@@ -59,6 +59,7 @@ static bool find_driver(RtCuda *c, RtErr *e) {
                      {"cuEventRecord", &c->record},
                      {"cuEventQuery", &c->query},
                      {"cuEventSynchronize", &c->wait_event},
+                     {"cuStreamWaitEvent", &c->behind},
                      {"cuModuleLoadData", &c->load},
                      {"cuModuleUnload", &c->unload},
                      {"cuModuleGetFunction", &c->function},

@@ -89,6 +89,7 @@ typedef struct RtCuda {
   int (*record)(CuEvent e, CuStream s);
   int (*query)(CuEvent e);
   int (*wait_event)(CuEvent e);
+  int (*behind)(CuStream s, CuEvent e, unsigned flags); /* what s is told from now on waits for e */
   int (*load)(CuModule *m, const void *image);
   int (*unload)(CuModule m);
   int (*function)(CuFunction *f, CuModule m, const char *name);

@@ -76,16 +76,18 @@ static void free_buffers(Cuda *c) {
   }
 }
 
-/* The whole arena; where that does not fit, all but what may stay in the host's memory. */
+/* The whole arena; where that does not fit, or must not, all but what may stay in the host's
+ * memory.
+ */
 static bool fit(RtDevice *d, size_t work, RtErr *e) {
   Cuda *c = d->cuda;
   RtErr whole = {0};
-  if (make_buffers(d, work, &whole)) return true;
+  if (!cuda_keeps_data() && make_buffers(d, work, &whole)) return true;
   free_buffers(c);
   if (!cuda_find_holes(d, e)) return false;
-  if (!c->nhole) return rt_fail(e, whole.code, "%s", whole.text);
+  if (!c->nhole && whole.code) return rt_fail(e, whole.code, "%s", whole.text);
   if (!make_buffers(d, work, e) || !cuda_map_holes(d, e)) return false;
-  if (!d->run->option.quiet)
+  if (c->nhole && whole.code && !d->run->option.quiet)
     fprintf(stderr, "%s: %.1f MB of data stay in the host's memory: %s has no room for them\n",
             d->run->program->name, 1e-6 * (double)cuda_hole_bytes(c), d->name);
   return true;
@@ -123,6 +125,7 @@ static bool make_events(RtDevice *d, RtErr *e) {
 
 static bool clear(RtDevice *d) {
   Cuda *c = d->cuda;
+  cuda_drop_ahead(c);
   size_t arena = arena_bytes(d), scratch = c->code->scratch_bytes;
   return (!arena || rt_cuda_ok(&c->api, c->api.fill(c->arena, 0, arena, c->stream), d->err,
                                "the arena cannot be cleared")) &&
@@ -138,6 +141,7 @@ static bool set(RtDevice *d, int64_t at, int32_t value) {
 
 static bool put(RtDevice *d, int64_t at, size_t n) {
   Cuda *c = d->cuda;
+  cuda_drop_ahead(c);
   if (!n || cuda_is_host(c, at)) return true;
   int result = c->api.to_device(cuda_place(c, at), d->arena + at, n, c->stream);
   return rt_cuda_ok(&c->api, result, d->err, "data cannot be copied to %s", d->name);
@@ -182,6 +186,7 @@ static void close(RtDevice *d) {
   if (c->stream) api->wait(c->stream);
   cuda_free_pieces(c);
   cuda_free_loops(c);
+  cuda_free_ahead(c);
   rt_cublas_close(&c->blas);
   for (int i = 0; i < 2; i++)
     if (c->pace.event[i]) api->event_free(c->pace.event[i]);
@@ -212,9 +217,11 @@ bool rt_device_cuda(RtDevice *d, MloRun *run, RtErr *e) {
                   .cuda = calloc(1, sizeof(Cuda))};
   if (!d->cuda) return rt_fail(e, RT_DEVICE, "out of memory");
   d->cuda->code = p->cuda;
+  d->cuda->ahead.now = -1;
   if (rt_cuda_api(&d->cuda->api, e) && find_device(d, e) && cuda_load(d, e) && make_room(d, e) &&
       make_events(d, e)) {
     cuda_find_loops(d);
+    cuda_find_ahead(d);
     return true;
   }
   close(d);

@@ -47,6 +47,23 @@ typedef struct CudaLoops {
   int depth; /* loops around what is captured */
 } CudaLoops;
 
+/* A level's draw that runs ahead: on copies of what it writes. */
+typedef struct CudaDraw {
+  CuAddress *copy; /* of each of its spans; NULL: it does not run ahead */
+  CuEvent done;
+  bool ready;   /* the copies are those of the next draw.. */
+  bool pending; /* ..once `done`, which the stream does not wait for yet */
+} CudaDraw;
+
+/* Draws from sources that stay in the host's memory. */
+typedef struct CudaAhead {
+  CudaDraw *draw; /* of the program's `ahead`; NULL: none runs ahead */
+  CuAddress buffer;
+  CuStream stream; /* of its own, beside that where work goes */
+  CuEvent begin;
+  int now; /* the one whose copies stand for the arena, -1: none */
+} CudaAhead;
+
 typedef struct Cuda {
   RtCuda api;
   RtCublas blas;
@@ -67,6 +84,7 @@ typedef struct Cuda {
   int *head; /* of each statement: the first piece that begins there; -1: none */
   CudaPace pace;
   CudaLoops loops;
+  CudaAhead ahead;
 } Cuda;
 
 enum { CUDA_WORKSPACE = 32 << 20 /* what cuBLAS asks for on its largest devices */ };
@@ -80,12 +98,33 @@ void cuda_free_holes(RtDevice *d);
 bool cuda_is_host(const Cuda *c, int64_t at); /* in a hole */
 /* A device's address of a place in the arena. */
 CuAddress cuda_place(const Cuda *c, int64_t at);
-/* A device's address of an argument. */
+/* A device's address of an argument, for the draw that runs ahead its copy. */
 CuAddress cuda_address(const Cuda *c, int64_t arg);
 /* Kernels and functions of the code: a cubin that fits, else from the cache, else compiled. */
 bool cuda_load(RtDevice *d, RtErr *e);
 /* The one that a device of that architecture takes: the nearest, or NULL. */
 const MloCubin *cuda_fitting(const MloCubin *cubin, int n, const char *arch);
+/* Whether sources are to stay there although there may be room, as MLO_BATCHES asks for: `ahead`, or
+   `late`, where batches are copied when they are drawn. */
+bool cuda_keeps_data(void);
+/* Where sources stay in the host's memory: has their draws run ahead, if there is room for that. */
+void cuda_find_ahead(RtDevice *d);
+void cuda_free_ahead(Cuda *c);
+/* What was run ahead holds no longer: something was put onto the device. */
+void cuda_drop_ahead(Cuda *c);
+/* Nodes of a graph that a call is, beside its launches. */
+int cuda_ahead_nodes(const RtDevice *d, const MloStmt *s);
+/* Before statements are run or captured: the next draws are there. Behind them: they are done. */
+bool cuda_begin_ahead(RtDevice *d);
+bool cuda_end_ahead(RtDevice *d);
+/* What was captured will not happen. */
+void cuda_forget_ahead(Cuda *c);
+/* A call that draws: what was run ahead becomes what the arena holds, and the next one begins. */
+bool cuda_draw(RtDevice *d, const MloStmt *s);
+/* Runs a function's launches. */
+bool cuda_call(RtDevice *d, const MloFunc *f);
+/* The copy of a place, for the draw that runs ahead; 0: it has none. */
+CuAddress cuda_ahead_place(const Cuda *c, int64_t at);
 /* Whether the program's loops with a condition can be nodes of graphs; with --verbose says so, or
    why not. */
 void cuda_find_loops(RtDevice *d);

@@ -13,6 +13,8 @@
 enum { NODES = 10000 };
 
 CuAddress cuda_address(const Cuda *c, int64_t arg) {
+  CuAddress copy = cuda_ahead_place(c, arg);
+  if (copy) return copy;
   return arg >= 0 ? cuda_place(c, arg) : c->scratch + (CuAddress)(-1 - arg);
 }
 
@@ -92,7 +94,7 @@ static bool launch_fill(RtDevice *d, const MloFunc *f, const MloLaunch *l) {
                     "a fill of `%s` cannot be launched", f->name);
 }
 
-static bool call(RtDevice *d, const MloFunc *f) {
+bool cuda_call(RtDevice *d, const MloFunc *f) {
   static bool (*const launch[])(RtDevice *, const MloFunc *, const MloLaunch *) = {
       launch_kernel, launch_gemm, launch_copy, launch_fill};
   for (int i = f->first; i < f->first + f->n; i++) {
@@ -122,7 +124,7 @@ static bool advance_counter(RtDevice *d, int64_t at) {
 bool cuda_statements(RtDevice *d, int first, int end) {
   for (int at = first; at < end; at = d->stmt[at].next) {
     const MloStmt *s = &d->stmt[at];
-    if (s->kind == MLO_CALL && !call(d, &d->func[s->func])) return false;
+    if (s->kind == MLO_CALL && !cuda_draw(d, s)) return false;
     if (s->kind != MLO_REPEAT && s->kind != MLO_WHILE) continue;
     int64_t n = rt_rounds(s, d->arena);
     bool node = d->cuda->loops.capturing && cuda_is_loop(d, s);
@@ -141,7 +143,7 @@ bool cuda_statements(RtDevice *d, int first, int end) {
 static int64_t nodes(const RtDevice *d, int at) {
   const MloStmt *s = &d->stmt[at];
   int64_t body = s->counter_at != MLO_NOWHERE, n = 0;
-  if (s->kind == MLO_CALL) n = d->func[s->func].n;
+  if (s->kind == MLO_CALL) n = d->func[s->func].n + cuda_ahead_nodes(d, s);
   if (s->kind == MLO_REPEAT || s->kind == MLO_WHILE) {
     for (int i = at + 1; i < s->next && body <= NODES; i = d->stmt[i].next) body += nodes(d, i);
     n = rt_rounds(s, d->arena);
@@ -157,7 +159,7 @@ static int64_t nodes(const RtDevice *d, int at) {
 static bool rounds_of(RtDevice *d, const CudaPiece *p) {
   for (int64_t i = 0; i < p->rounds; i++)
     if (!advance_counter(d, p->advance) || !cuda_statements(d, p->first, p->end)) return false;
-  return true;
+  return cuda_end_ahead(d);
 }
 
 static bool capture(RtDevice *d, CudaPiece *p) {
@@ -173,6 +175,7 @@ static bool capture(RtDevice *d, CudaPiece *p) {
   ok = ok && rt_cuda_ok(&c->api, result, d->err, "a step cannot be captured");
   ok = ok && rt_cuda_ok(&c->api, c->api.instantiate(&p->graph, graph, 0), d->err,
                         "a step's graph cannot be made");
+  if (!ok) cuda_forget_ahead(c);
   if (ok && c->loops.on) p->origin = graph;
   if (graph && !p->origin) c->api.graph_free(graph);
   return ok;
@@ -272,12 +275,13 @@ static void drop_pieces(Cuda *c) {
 }
 
 bool cuda_run(RtDevice *d, int first, int end, int64_t advance, bool often) {
+  if (!cuda_begin_ahead(d)) return false;
   if (d->cuda->loops.stale) drop_pieces(d->cuda);
   d->cuda->loops.stale = false;
   CudaPiece *p = often ? find(d->cuda, first, end, 1, advance) : NULL;
   if (p) return again(d, p);
   return often ? pieces(d, first, end, advance)
-               : advance_counter(d, advance) && cuda_statements(d, first, end);
+               : advance_counter(d, advance) && cuda_statements(d, first, end) && cuda_end_ahead(d);
 }
 
 void cuda_free_pieces(Cuda *c) {

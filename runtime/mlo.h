@@ -11,7 +11,7 @@
 
 #include "runtime/mlo_schedule.h"
 
-enum { MLO_ABI = 8, MLO_MAX_RANK = 6 };
+enum { MLO_ABI = 9, MLO_MAX_RANK = 6 };
 
 /* What a data field's `in` clause promises; checked before step 0. */
 typedef enum MloCheck {
@@ -84,11 +84,6 @@ typedef struct MloMetric {
   bool detail;       /* not in the lines of progress */
 } MloMetric;
 
-/* Bytes of a field whose first axis counts rows: row r is `bytes` of them from offset + r bytes. */
-typedef struct MloSpan {
-  size_t offset, bytes;
-} MloSpan;
-
 /* Rows that the draws of a level take from a source, so that they can be read ahead: draw t is batch
    t mod b of epoch t div b, b = nrow div batch, one more where `keep`; what is behind the end is
    filled up with the first places. */
@@ -99,7 +94,8 @@ typedef struct MloCursor {
   int64_t nrow, batch; /* places, of which `batch` are taken at once */
   size_t rows;         /* part: int32_t[nrow] at this offset has the row of each place */
   int nspan;
-  const MloSpan *span;
+  const MloSpan *span; /* fields whose first axis counts rows: row r is `bytes` of them from
+                          offset + r bytes */
 } MloCursor;
 
 typedef struct MloRun MloRun; /* the runtime's state of one run; opaque to generated code */

@@ -24,12 +24,17 @@ typedef enum MloStmtKind {
   MLO_NSTMTKIND
 } MloStmtKind;
 
+typedef struct MloSpan {
+  size_t offset, bytes;
+} MloSpan;
+
 /* The schedule, flat: the body of a statement follows it, up to `next`. */
 typedef struct MloStmt {
   MloStmtKind kind;
   int next;           /* the first statement behind this one and its body */
   int func;           /* CALL: of the program's functions */
-  int level;          /* CALL that draws from large sources: the cursors' level; else -1 */
+  int level;          /* CALL that draws from large sources: the cursors' level; else -1. On a
+                         device: of those that may run ahead */
   bool top;           /* REPEAT, WHILE: its rounds are the steps of the top level */
   int64_t count;      /* REPEAT, WHILE: rounds, or the most of them, unless.. */
   int64_t count_at;   /* ..this i32, a setting, has them */
@@ -73,6 +78,13 @@ typedef struct MloCubin {
   size_t n;
 } MloCubin;
 
+/* A level's function that draws, which may be run ahead of its call: what it writes, the counter of
+   draws included. Nothing else writes the counter, and no call is in a round that does not count. */
+typedef struct MloAhead {
+  int nspan; /* 0: it may not */
+  const MloSpan *span;
+} MloAhead;
+
 /* What a program has for CUDA devices. */
 typedef struct MloDevice {
   const char *source; /* CUDA C, compiled where no cubin fits; NULL: there are cubins alone */
@@ -88,6 +100,8 @@ typedef struct MloDevice {
   size_t scratch_bytes; /* of a buffer beside the arena, zero at the start */
   const MloStmt *stmt;  /* the device's own schedule of the program's functions */
   int nstmt;
+  const MloAhead *ahead; /* of the cursors' levels, or NULL */
+  int nahead;
 } MloDevice;
 
 #endif

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Sources that a CUDA device has no room for stay in the host's memory, and nothing else differs. Run from the repository's
-# root with MLOC and MLO_CUDA_PATH, the emulated stack, set.
+# Sources that a CUDA device has no room for stay in the host's memory, their next batches are copied ahead, and nothing else
+# differs. Run from the repository's root with MLOC and MLO_CUDA_PATH, the emulated stack, set.
 set -eu
 [ -e "${MLO_CUDA_PATH:-/nonexistent}/libcuda.so.1" ] || { echo "skipped: no emulated CUDA stack here" && exit 77; }
 dir=$(mktemp -d)
@@ -25,7 +25,7 @@ data two { file = "d.npy"; x : f32[N, 1024]; batch = 64; shuffle = true; }
 level fit {
   var w : f32[1024] = normal(0.01);
   minimize mean((sum(one.x * w, axis = 1) - one.x[.., 0])^2);
-  optimizer = sgd(lr = 1e-9);
+  optimizer = sgd(lr = 1e-5);
   steps = 2;
   metric all on two = mean(two.x[.., 0] * fit.w[0]);
 }
@@ -33,10 +33,10 @@ level tune {
   var s : f32[1024] = 1;
   argmin fit via identity;
   minimize mean((sum(two.x * fit.w * s, axis = 1) - two.x[.., 0])^2);
-  optimizer = sgd(lr = 1e-9);
+  optimizer = sgd(lr = 0.01);
   steps = 4;
 }
-run main of tune { report = every(2, csv); }
+run main of tune { report = every(2, csv); checkpoint = every(2); }
 MLO
 "$MLOC" build --target=cuda "$dir/p.mlo" -o "$dir/p"
 cd "$dir"
@@ -45,6 +45,54 @@ MLO_EMU_MEMORY=6000000 ./p --progress=none --out part >table 2>said
 grep -q 'p: 8.4 MB of data stay in the host.s memory: .* has no room for them' said || fail "$(cat said)"
 cmp whole/final.npz part/final.npz || fail "other results"
 cmp whole/metrics.csv part/metrics.csv || fail "other metrics"
+
+# The next batches: a branch of each step's graph, whose order to the rest must not matter.
+for order in forward reverse random; do
+  for lazy in 0 1; do
+    MLO_EMU_ORDER=$order MLO_EMU_LAZY=$lazy MLO_EMU_MEMORY=6000000 ./p --verbose --progress=none --out ahead >table 2>said
+    grep -q 'p: the next batches are copied ahead' said || fail "$(cat said)"
+    cmp whole/final.npz ahead/final.npz || fail "other results, $order $lazy"
+    cmp whole/metrics.csv ahead/metrics.csv || fail "other metrics, $order $lazy"
+  done
+done
+for how in ahead late; do
+  MLO_BATCHES=$how ./p --verbose --progress=none --out $how >table 2>said
+  cmp whole/final.npz $how/final.npz || fail "other results with MLO_BATCHES=$how"
+  [ "$(grep -c 'copied ahead' said) $how" != "0 ahead" ] || fail "nothing is copied ahead: $(cat said)"
+  [ "$(grep -c 'copied ahead' said) $how" != "1 late" ] || fail "copied ahead: $(cat said)"
+done
+MLO_EMU_STATS=1 MLO_EMU_MEMORY=6000000 ./p --steps 20 --quiet 2>said
+stats=$(sed -n 's/.* \([0-9]*\) within,.*/\1/p' said)
+[ "${stats:-0}" -gt 60 ] || fail "copies of draws: $(cat said)" # 20 steps of three draws
+
+# Of a run that goes on, too.
+MLO_EMU_MEMORY=6000000 ./p --quiet --steps 2 --out half
+MLO_EMU_MEMORY=6000000 ./p --quiet --resume half/checkpoints/0000000002.npz --out rest
+cmp whole/final.npz rest/final.npz || fail "other results after --resume"
+cmp whole/metrics.csv rest/metrics.csv || fail "other metrics after --resume"
+
+# Without room for the copies batches are read when they are drawn: 4000 bytes less each time, until it does not fit at all.
+bytes=1400000 seen=
+while MLO_EMU_MEMORY=$bytes ./p --verbose --progress=none --out tight >table 2>said; do
+  cmp whole/final.npz tight/final.npz || fail "other results with $bytes bytes"
+  grep -q 'p: batches are copied when they are drawn' said && seen=1
+  bytes=$((bytes - 40000))
+done
+grep -q 'out of memory on' said || fail "$(cat said)"
+[ -n "$seen" ] || fail "there was always room for copies"
+
+# Lower steps that are several graphs; draws in a loop that ends early, which nothing runs ahead of.
+sed 's/batch = 64;/batch = 16;/; s/batch = 100;/batch = 16;/; s/steps = 2;/steps = 1300;/; s/steps = 4;/steps = 2;/' p.mlo >long.mlo
+sed 's/steps = 2;/steps = 9; stop = norm(grad) > 0;/' p.mlo >stops.mlo
+for name in long stops; do
+  "$MLOC" build --target=cuda $name.mlo -o $name
+  ./$name --quiet --out $name.whole
+  MLO_EMU_MEMORY=6000000 ./$name --verbose --progress=none --out $name.part >table 2>said
+  grep -q 'of data stay in the host.s memory' said || fail "$name: $(cat said)"
+  grep -q 'the next batches are copied ahead' said || fail "$name: $(cat said)"
+  cmp $name.whole/final.npz $name.part/final.npz || fail "$name: other results"
+done
+
 code=0
 MLO_EMU_MEMORY=4000 ./p --quiet 2>said || code=$?
 [ $code = 5 ] || fail "exit code $code, not 5"

@@ -146,6 +146,7 @@ jobs_of() {
         echo "plain $p $root/tests/bench/$p.mlo"
       done
       echo "tolerant mlp_tol"
+      echo "timed ahead $root/tests/bench/ahead.mlo"
       echo "timed block $root/tests/bench/block.mlo"
       echo "timed ridge_digits $root/examples/ridge_digits/ridge_digits.mlo"
       ;;
@@ -320,6 +321,22 @@ loops() {
   fi
 }
 
+# batches NAME TITLE: its data in the device's memory, and in the host's: batches copied ahead, and when they are drawn
+batches() {
+  local given how
+  mapfile -t given < <(data_of "$1")
+  for how in device ahead late; do
+    MLO_BATCHES=$how GPU_SLICE=$slice on 120 "time_$1 $how" "$bin/time_$1" -v --device=cuda --steps=5 --out "$work/out/$how-$1" "${given[@]}" || return 0
+    eval "$how=$(awk '/^step/ { print $2 }' "$work/logs/time_$1 $how")"
+  done
+  row "$2: a step, batches copied ahead from the host's memory" "$(calc %.1f "1e6 * $ahead") us; when drawn $(calc %.1f "1e6 * $late") us; data on the device $(calc %.1f "1e6 * $device") us" \
+    "<= when drawn" "$(grep -q 'copied ahead' "$work/logs/time_$1 ahead" && met "$ahead" '<=' "$late" || echo NO)" "MLO_BATCHES=ahead time_$1 --device=cuda"
+  for how in ahead late; do
+    row "$2: after five steps the same, $how" "final.npz" "the same bytes" \
+      "$(cmp -s "$work/out/device-$1/final.npz" "$work/out/$how-$1/final.npz" && echo yes || echo NO)" "MLO_BATCHES=$how time_$1"
+  done
+}
+
 # The same ten steps from the same start on either device and by the peers.
 ten_steps() {
   local given
@@ -337,6 +354,7 @@ part_steps() {
   step mlp_cg 'network 784-256-10, CG(10)' 2
   step logreg 'logistic regression, 100 inner steps, CG(20)'
   loops mlp_tol 'network 784-256-10, CG(50, tol = 0.05)'
+  batches ahead "network on batches of 128 of $rows rows"
   for p in mlp_sama mlp_cg logreg; do ten_steps $p; done
   step ridge_digits 'examples/ridge_digits'
   step block 'transformer block, gradient and Hessian-vector product'
