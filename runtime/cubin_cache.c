@@ -86,8 +86,9 @@ bool rt_cubin_find(const char *key, RtImage *out) {
   *out = (RtImage){0};
   if (!folder(path)) return false;
   strcat(path, key);
-  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  FILE *f = fd >= 0 ? fdopen(fd, "rb") : NULL;
+  struct stat st; /* a pipe, say, is none, and must not be waited for */
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  FILE *f = fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) ? fdopen(fd, "rb") : NULL;
   if (!f) {
     if (fd >= 0) close(fd);
     return false;

@@ -11,7 +11,7 @@ enum { RT_CUBIN_KEY = 33 };
 
 /* The file's name: a hash of all that decides what the compiler gives. */
 void rt_cubin_key(char key[RT_CUBIN_KEY], const char *source, const char *arch, int nvrtc_version);
-/* False where there is none, or it is damaged. */
+/* False where there is none, it is damaged, or what lies there is no file. */
 bool rt_cubin_find(const char *key, RtImage *out);
 /* Writes it, by rename, and drops what has not been written or used for 30 days. */
 void rt_cubin_keep(const char *key, const RtImage *image);
