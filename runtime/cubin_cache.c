@@ -43,28 +43,33 @@ void rt_cubin_key(char key[RT_CUBIN_KEY], const char *source, const char *arch, 
            (unsigned long long)d.low64);
 }
 
-static bool private_folder(const char *path) {
+static bool private_folder(const char *path, RtErr *why) {
   struct stat st;
-  if (mkdir(path, 0700) && errno != EEXIST) return false;
-  if (lstat(path, &st) || !S_ISDIR(st.st_mode) || st.st_uid != geteuid()) return false;
-  return (st.st_mode & 0022) == 0;
+  if ((mkdir(path, 0700) && errno != EEXIST) || lstat(path, &st))
+    return rt_fail(why, RT_DATA, "%s: cannot be made: %s", path, strerror(errno));
+  if (!S_ISDIR(st.st_mode)) return rt_fail(why, RT_DATA, "%s is no folder", path);
+  if (st.st_uid != geteuid()) return rt_fail(why, RT_DATA, "%s is another user's", path);
+  return (st.st_mode & 0022) == 0 ||
+         rt_fail(why, RT_DATA, "%s: other users may write into it", path);
 }
 
 /* The folder, with its slash; false where there is no usable one. */
-static bool folder(char path[PATH_SIZE]) {
+static bool folder(char path[PATH_SIZE], RtErr *why) {
   const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME"), *under = "";
   if (!base || base[0] != '/') {
-    if (!home || home[0] != '/') return false;
+    if (!home || home[0] != '/')
+      return rt_fail(why, RT_DATA, "neither XDG_CACHE_HOME nor HOME names a folder");
     base = home;
     under = "/.cache";
   }
   int n = snprintf(path, PATH_SIZE, "%s%s", base, under);
-  if (n < 0 || n > PATH_SIZE - 100) return false;
+  if (n < 0 || n > PATH_SIZE - 100)
+    return rt_fail(why, RT_DATA, "%.60s...: the path is too long", base);
   mkdir(path, 0700);
   strcpy(path + n, "/mloc");
-  if (!private_folder(path)) return false;
+  if (!private_folder(path, why)) return false;
   strcat(path, "/cubin");
-  if (!private_folder(path)) return false;
+  if (!private_folder(path, why)) return false;
   strcat(path, "/");
   return true;
 }
@@ -83,8 +88,9 @@ static bool read_image(FILE *f, RtImage *out) {
 
 bool rt_cubin_find(const char *key, RtImage *out) {
   char path[PATH_SIZE];
+  RtErr ignored = {0};
   *out = (RtImage){0};
-  if (!folder(path)) return false;
+  if (!folder(path, &ignored)) return false;
   strcat(path, key);
   struct stat st; /* a pipe, say, is none, and must not be waited for */
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -111,18 +117,18 @@ static void prune(const char *path) {
   closedir(d);
 }
 
-void rt_cubin_keep(const char *key, const RtImage *image) {
+bool rt_cubin_keep(const char *key, const RtImage *image, RtErr *why) {
   char path[PATH_SIZE];
-  RtErr ignored = {0};
   Header h = {.n = image->n, .hash = XXH3_64bits(image->byte, image->n)};
-  if (!folder(path)) return;
+  if (!folder(path, why)) return false;
   memcpy(h.magic, magic, sizeof magic);
   prune(path);
+  strcat(path, key);
   char *all = malloc(sizeof h + image->n);
-  if (!all) return;
+  if (!all) return rt_fail(why, RT_DATA, "%s: out of memory", path);
   memcpy(all, &h, sizeof h);
   memcpy(all + sizeof h, image->byte, image->n);
-  strcat(path, key);
-  rt_write_file(path, all, sizeof h + image->n, &ignored);
+  bool ok = rt_write_file(path, all, sizeof h + image->n, why);
   free(all);
+  return ok;
 }

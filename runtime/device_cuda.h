@@ -3,6 +3,7 @@
 
 #include "runtime/cuda_api.h"
 #include "runtime/device.h"
+#include "runtime/nvrtc.h"
 
 /* What the files of the CUDA device share. */
 
@@ -74,6 +75,7 @@ typedef struct Cuda {
   CuStream stream; /* where work goes */
   CuModule module;
   CuFunction *kernel, advance;
+  bool told_unkept; /* said that compiled kernels are not kept */
   CuAddress arena, scratch, workspace;
   CudaHole *hole; /* by place */
   int nhole;
@@ -102,6 +104,8 @@ CuAddress cuda_place(const Cuda *c, int64_t at);
 CuAddress cuda_address(const Cuda *c, int64_t arg);
 /* Kernels and functions of the code: a cubin that fits, else from the cache, else compiled. */
 bool cuda_load(RtDevice *d, RtErr *e);
+/* Into the cache; with --verbose says the first time that it cannot, where and why. */
+void cuda_keep(RtDevice *d, const char *key, const RtImage *image);
 /* The one that a device of that architecture takes: the nearest, or NULL. */
 const MloCubin *cuda_fitting(const MloCubin *cubin, int n, const char *arch);
 /* Whether sources are to stay there although there may be room, as MLO_BATCHES asks for: `ahead`, or

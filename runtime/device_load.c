@@ -64,6 +64,14 @@ static bool compile(RtDevice *d, RtNvrtc *n, RtImage *image, RtErr *e) {
                  strtol(d->arch + 3, NULL, 10) < OLDEST ? "an older" : "a newer", trouble.text);
 }
 
+void cuda_keep(RtDevice *d, const char *key, const RtImage *image) {
+  RtErr why = {0};
+  bool *told = &d->cuda->told_unkept;
+  if (rt_cubin_keep(key, image, &why) || *told || !d->run->option.verbose) return;
+  fprintf(stderr, "%s: kernels are not kept: %s\n", d->run->program->name, why.text);
+  *told = true;
+}
+
 /* From the cache, else compiled and kept. What the driver does not take out of the cache is made
    anew. */
 static bool load_source(RtDevice *d, RtErr *e) {
@@ -80,7 +88,7 @@ static bool load_source(RtDevice *d, RtErr *e) {
   if (!ok) {
     rt_image_free(&image);
     ok = compile(d, n, &image, e) && load(d, image.byte, e);
-    if (ok) rt_cubin_keep(key, &image);
+    if (ok) cuda_keep(d, key, &image);
   }
   rt_image_free(&image);
   rt_nvrtc_close(n);

@@ -48,7 +48,7 @@ static bool load_made(RtDevice *d, RtErr *e) {
   if (!ok) {
     rt_image_free(&image);
     ok = rt_loop_check(n, d->arch, &image, e) && load(d, image.byte, e);
-    if (ok) rt_cubin_keep(key, &image);
+    if (ok) cuda_keep(d, key, &image);
   }
   rt_image_free(&image);
   rt_nvrtc_close(n);

@@ -81,10 +81,10 @@ void rt_print_help(const MloProgram *p) {
     printf("\ncheckpoints (DIR/checkpoints): every %lld steps\n", (long long)p->checkpoint_every);
   if (p->cuda)
     printf("\nCUDA: the driver, NVRTC and cuBLAS are looked for in $MLO_CUDA_PATH first; compiled kernels\n"
-           "are kept in $XDG_CACHE_HOME/mloc/cubin (~/.cache/mloc/cubin). With MLO_GRAPH_LOOPS=fixed loops of\n"
-           "solvers with a tolerance make all their rounds; with MLO_BATCHES=ahead data that batches are\n"
-           "drawn from stay in the host's memory, as where they do not fit, and MLO_BATCHES=late copies\n"
-           "those batches when they are drawn, not ahead\n");
+           "are kept in $XDG_CACHE_HOME/mloc/cubin (~/.cache/mloc/cubin); --verbose says why not, where they\n"
+           "cannot be. With MLO_GRAPH_LOOPS=fixed loops of solvers with a tolerance make all their rounds;\n"
+           "with MLO_BATCHES=ahead data that batches are drawn from stay in the host's memory, as where they\n"
+           "do not fit, and MLO_BATCHES=late copies those batches when they are drawn, not ahead\n");
   printf("\nexit codes: 0 ok, 2 usage, 3 data or output, 4 diverged, 5 device, 75 interrupted\n");
 }
 

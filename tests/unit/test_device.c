@@ -236,8 +236,9 @@ static void keep_other(const Case *c, const char *key, char *bytes) {
   const char *now = getenv("XDG_CACHE_HOME");
   char *before = now ? strdup(now) : NULL;
   RtImage image = {(unsigned char *)bytes, 64, NULL};
+  RtErr e = {0};
   assert_int_equal(setenv("XDG_CACHE_HOME", at(c, "cache", folder), 1), 0);
-  rt_cubin_keep(key, &image);
+  assert_true(rt_cubin_keep(key, &image, &e));
   if (before)
     setenv("XDG_CACHE_HOME", before, 1);
   else
@@ -248,7 +249,7 @@ static void keep_other(const Case *c, const char *key, char *bytes) {
 static void test_cache(void **state) {
   (void)state;
   Case *c = setup();
-  char folder[512], file[512];
+  char file[512];
   size_t n;
   c->environment[0] = c->cache;
   cached(c, file);
@@ -266,10 +267,30 @@ static void test_cache(void **state) {
   free(image);
   CHECK(0, "kernels compiled in", "-v", "--device=cuda");
   CHECK(0, "kernels from the cache", "-v", "--device=cuda");
-  assert_int_equal(chmod(at(c, "cache/mloc", folder), 0777), 0); /* others may write into it */
+  teardown(c);
+}
+
+/* Kernels that cannot be kept: the run goes on, and says it where it says such things. */
+static void test_no_cache(void **state) {
+  (void)state;
+  Case *c = setup();
+  char folder[512], text[600], *output;
+  c->environment[0] = c->cache;
   CHECK(0, "kernels compiled in", "-v", "--device=cuda");
+  assert_int_equal(chmod(at(c, "cache/mloc", folder), 0777), 0);
+  snprintf(text, sizeof text, "\np: kernels are not kept: %s: other users may write into it\n",
+           folder);
+  CHECK(0, text, "-v", "--device=cuda");
   c->environment[0] = "XDG_CACHE_HOME=/proc/none";
-  CHECK(0, "kernels compiled in", "-v", "--device=cuda");
+  snprintf(text, sizeof text, "\np: kernels are not kept: /proc/none/mloc: cannot be made: ");
+  assert_int_equal(run(c, (const char *const[]){"-v", "--device=cuda", NULL}, &output), 0);
+  char *once = strstr(output, text);
+  assert_non_null(once); /* and not again for mlo_check */
+  assert_null(strstr(once + strlen(text), "not kept"));
+  free(output);
+  assert_int_equal(run(c, (const char *const[]){"--device=cuda", NULL}, &output), 0);
+  assert_null(strstr(output, "not kept"));
+  free(output);
   teardown(c);
 }
 
@@ -379,14 +400,14 @@ static int run_on_real(void) {
 int main(void) {
   if (on_real()) return run_on_real();
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_results),      cmocka_unit_test(test_best_and_load),
-      cmocka_unit_test(test_checkpoints),  cmocka_unit_test(test_interrupted),
-      cmocka_unit_test(test_stop),         cmocka_unit_test(test_other_loops),
-      cmocka_unit_test(test_graphs),       cmocka_unit_test(test_large_step),
-      cmocka_unit_test(test_choice),       cmocka_unit_test(test_memory),
-      cmocka_unit_test(test_cache),        cmocka_unit_test(test_images),
-      cmocka_unit_test(test_driver_alone), cmocka_unit_test(test_failures),
-      cmocka_unit_test(test_words),
+      cmocka_unit_test(test_results),     cmocka_unit_test(test_best_and_load),
+      cmocka_unit_test(test_checkpoints), cmocka_unit_test(test_interrupted),
+      cmocka_unit_test(test_stop),        cmocka_unit_test(test_other_loops),
+      cmocka_unit_test(test_graphs),      cmocka_unit_test(test_large_step),
+      cmocka_unit_test(test_choice),      cmocka_unit_test(test_memory),
+      cmocka_unit_test(test_cache),       cmocka_unit_test(test_images),
+      cmocka_unit_test(test_no_cache),    cmocka_unit_test(test_driver_alone),
+      cmocka_unit_test(test_failures),    cmocka_unit_test(test_words),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
