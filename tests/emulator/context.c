@@ -2,8 +2,10 @@
 
 #define _GNU_SOURCE
 #include "tests/emulator/emu.h"
+#include "tests/emulator/setting.h"
 
 #include <dlfcn.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,11 +19,6 @@ struct CUctx_st {
   CUdevice device;
 };
 static struct CUctx_st primary;
-
-static long number(const char *name, long otherwise) {
-  const char *s = getenv(name);
-  return s && *s ? atol(s) : otherwise;
-}
 
 static void print_counts(void) {
   const EmuCounts *c = &emu.counts;
@@ -40,19 +37,18 @@ static void start(void) {
   pthread_mutexattr_init(&a);
   pthread_mutexattr_settype(&a, PTHREAD_MUTEX_RECURSIVE);
   pthread_mutex_init(&lock, &a);
-  const char *order = getenv("MLO_EMU_ORDER");
+  static const char *const orders[] = {
+      [ORDER_FORWARD] = "forward", [ORDER_REVERSE] = "reverse", [ORDER_RANDOM] = "random", NULL};
   Options *o = &emu.option;
-  o->order = order && strcmp(order, "reverse") == 0  ? ORDER_REVERSE
-             : order && strcmp(order, "random") == 0 ? ORDER_RANDOM
-                                                     : ORDER_FORWARD;
-  o->seed = (unsigned long)number("MLO_EMU_SEED", 1);
-  o->check = number("MLO_EMU_CHECK", 0) == 1;
-  o->stats = number("MLO_EMU_STATS", 0) == 1;
-  o->lazy = number("MLO_EMU_LAZY", 0) == 1;
-  o->conditional = number("MLO_EMU_CONDITIONAL", 1) == 1;
-  o->devices = (int)number("MLO_EMU_DEVICES", 1);
-  o->cc = (int)number("MLO_EMU_CC", 90);
-  o->memory = (size_t)number("MLO_EMU_MEMORY", 4L << 30);
+  o->order = (Order)setting_word("MLO_EMU_ORDER", orders);
+  o->seed = (unsigned long)setting_number("MLO_EMU_SEED", 1, 0, LONG_MAX);
+  o->check = setting_flag("MLO_EMU_CHECK", false);
+  o->stats = setting_flag("MLO_EMU_STATS", false);
+  o->lazy = setting_flag("MLO_EMU_LAZY", false);
+  o->conditional = setting_flag("MLO_EMU_CONDITIONAL", true);
+  o->devices = (int)setting_number("MLO_EMU_DEVICES", 1, 0, 64);
+  o->cc = (int)setting_number("MLO_EMU_CC", 90, 10, 999);
+  o->memory = (size_t)setting_number("MLO_EMU_MEMORY", 4L << 30, 0, LONG_MAX);
   emu.run.random = o->seed * 0x9e3779b97f4a7c15u | 1;
   places_start();
   core_start(&emu.core);

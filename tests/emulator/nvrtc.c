@@ -3,6 +3,7 @@
 #include "tests/emulator/compile.h"
 #include "tests/emulator/image.h"
 #include "tests/emulator/nvrtc_api.h"
+#include "tests/emulator/setting.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -194,12 +195,11 @@ static void write_ptx(nvrtcProgram p, int arch) {
 
 API nvrtcResult nvrtcCompileProgram(nvrtcProgram prog, int noption, const char *const *option) {
   if (!prog) return NVRTC_ERROR_INVALID_PROGRAM;
-  const char *check = getenv("MLO_EMU_CHECK");
   Compile in = {.text = prog->text,
                 .name = prog->name,
                 .arch = 75,
                 .fmad = true,
-                .check = check && strcmp(check, "1") == 0};
+                .check = setting_flag("MLO_EMU_CHECK", false)};
   char *defines;
   size_t ndefines;
   FILE *f = open_memstream(&defines, &ndefines);
