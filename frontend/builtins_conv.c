@@ -142,27 +142,24 @@ static Value like_images(Ops *o, Value y, Value x, SDim height, SDim width, SDim
   return v_reshape(o, y, t.rank, t.dim);
 }
 
-/* Windows of [groups * N, H, W, C] as rows, one block a group: [groups, rows, KH * KW * C] with
-   rows = N * OH * OW; a matrix where there is one group. */
-static Value patch_rows(Ops *o, Value x, Window *w, SDim rows, SDim groups) {
+/* Windows of [N, H, W, C] as rows, rows = N * OH * OW: [rows, KH * KW * C]; of several groups of
+   channels, one block a group: [groups, rows, KH * KW * C / groups]. Rows stay together: what lies
+   between them and their windows is one image's. */
+static Value patch_rows(Ops *o, Value x, Window *w, SDim rows, SDim groups, SDim in) {
   Value p = windows(o, x, w, 2);
   if (p.bad) return p;
-  SDim taps = dim_mul(o->arena, w[0].size, w[1].size);
-  SDim dim[3] = {groups, rows, dim_mul(o->arena, taps, x.type.dim[3])};
+  SDim size = dim_mul(o->arena, w[0].size, w[1].size), taps = dim_mul(o->arena, size, in);
   p = v_transpose(o, p, (int[]){0, 1, 3, 2, 4, 5});
-  return dim_is(groups, 1) ? v_reshape(o, p, 2, &dim[1]) : v_reshape(o, p, 3, dim);
+  if (dim_is(groups, 1)) return v_reshape(o, p, 2, (SDim[]){rows, taps});
+  p = v_reshape(o, p, 4, (SDim[]){rows, size, groups, in});
+  return v_reshape(o, v_transpose(o, p, (int[]){2, 0, 1, 3}), 3, (SDim[]){groups, rows, taps});
 }
 
-/* Each group of channels is an image of its own, with filters of its own: one product a group. */
+/* Each group of channels has filters of its own: one product a group. */
 static Value conv_groups(Ops *o, Value x, Value f, Window *w, SDim groups, SDim rows) {
-  Arena *a = o->arena;
-  SDim in = f.type.dim[2], last = f.type.dim[3];
   bool exact;
-  SDim out = dim_div(a, last, groups, &exact);
-  SDim split[5] = {x.type.dim[0], x.type.dim[1], x.type.dim[2], groups, in};
-  x = v_transpose(o, v_reshape(o, x, 5, split), (int[]){3, 0, 1, 2, 4});
-  SDim apart[4] = {dim_mul(a, groups, split[0]), split[1], split[2], in};
-  Value p = patch_rows(o, v_reshape(o, x, 4, apart), w, rows, groups);
+  SDim out = dim_div(o->arena, f.type.dim[3], groups, &exact);
+  Value p = patch_rows(o, x, w, rows, groups, f.type.dim[2]);
   SDim taps[3] = {stype_count(o, f.type, 0, 3), groups, out};
   f = v_transpose(o, v_reshape(o, f, 3, taps), (int[]){1, 0, 2});
   return v_transpose(o, v_matmul(o, p, f), (int[]){1, 0, 2});
@@ -209,7 +206,8 @@ static Value convolve(Ops *o, Value x, Value f, Window *w, SDim groups) {
   SDim rows = dim_mul(o->arena, images.type.dim[0], dim_mul(o->arena, w[0].out, w[1].out));
   if (dim_is(groups, 1)) {
     SDim taps[2] = {stype_count(o, f.type, 0, 3), out};
-    y = v_matmul(o, patch_rows(o, images, w, rows, groups), v_reshape(o, f, 2, taps));
+    y = v_matmul(o, patch_rows(o, images, w, rows, groups, f.type.dim[2]),
+                 v_reshape(o, f, 2, taps));
   } else if (dim_is(f.type.dim[2], 1) && dim_eq(out, groups)) {
     y = conv_depthwise(o, images, f, w);
   } else {

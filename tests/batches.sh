@@ -57,6 +57,8 @@ level fit {
   metric root on d = sqrt(mean(d.x^2) + sum(hit) / batch(d));
   metric largest on d = max(d.x @ W) - min(index(d) * d.x[.., 1]);
   metric moment on d = sum((d.x.T @ d.x)^2) + sum(segment_mean(d.x, d.y, C)^2);
+  let channels = reshape(d.x, batch(d), 1, 2) * reshape(d.x @ W, batch(d), C, 1);
+  metric grouped on d = mean(conv1d(channels, reshape(f32(iota(8)), 2, 1, 4), groups = 2)^2);
   output p on d = d.x * W[0, 0];
   output table on d = segment_sum(one_hot(argmax(d.x @ W), C), d.y, C);
 }
