@@ -168,7 +168,7 @@ collect_libraries() {
 # All that executables are made of, in one line: the commit, and a sum.
 stamp() {
   local sum
-  sum=$(cat "$build/bin/mloc" "$build/lib/libmlo.a" "$build"/tests/test_* "$root"/tests/{gpu,bench}/*.[chm]* "$root"/examples/*/*.mlo | sha256sum)
+  sum=$(cat "$build/bin/mloc" "$build/lib/libmlo.a" "$build"/tests/test_* "$root"/tests/{gpu,bench,device}/*.[chm]* "$root"/examples/*/*.mlo | sha256sum)
   echo "$(git -C "$root" rev-parse --short HEAD 2>/dev/null || echo unknown) ${sum%% *} $quick ${ARCH:-} $only"
 }
 
@@ -178,7 +178,7 @@ prepare() {
     cmake -S "$root" -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo && cmake --build "$build" -j "$(getconf _NPROCESSORS_ONLN)" || return
   fi
   [ "$(cat "$work/prepared" 2>/dev/null)" = "$(stamp)" ] && return 0
-  cp "$build"/tests/{bench_data,gpu_probe,gpu_apart} "$bin" || return
+  cp "$build"/tests/{bench_data,gpu_probe,apart} "$bin" || return
   for p in $(device_tests); do cp "$build/tests/$p" "$bin" || return; done
   make_data || return
   for p in $only; do jobs_of "$p"; done >"$work/jobs"
@@ -409,7 +409,7 @@ both() {
       "${load[@]}" || return 0
   done
   if [ "$4" = f64 ]; then
-    far=$("$bin/gpu_apart" "$out/cpu-$name/final.npz" "$out/cuda-$name/final.npz" 2>&1) || far="1e30 $far"
+    far=$("$bin/apart" "$out/cpu-$name/final.npz" "$out/cuda-$name/final.npz" 2>&1) || far="1e30 $far"
     row "$name, $n steps: final.npz of CPU and device" "${far/$'\t'/ apart in }" "<= 1e-6" "$(right "${far%%[$'\t' ]*}" '<=' 1e-6)" "$name --device=cuda --steps=$n"
   else
     far=$(first_report "$out/cpu-$name/metrics.csv" "$out/cuda-$name/metrics.csv")
