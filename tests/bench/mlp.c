@@ -15,6 +15,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "tests/bench/exp_poly.h"
+
 enum { ROWS = MLP_ROWS, IN = MLP_IN, HIDDEN = MLP_HIDDEN, OUT = MLP_OUT, PARAMS = MLP_PARAMS };
 _Static_assert(sizeof(Mlp) == sizeof(float) * PARAMS, "one vector");
 
@@ -34,24 +36,6 @@ static void product(bool ta, bool tb, int m, int n, int k, const float *a, const
                     float beta, float *c) {
   cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, m, n,
               k, 1, a, ta ? m : k, b, tb ? k : n, beta, c, n);
-}
-
-/* exp by x = n ln 2 + r and a polynomial of degree 6 in r; a few units in the last place. */
-static inline float exp_poly(float x) {
-  x = x < -87 ? -87 : x;
-  x = x > 87 ? 87 : x;
-  float n = rintf(x * 1.44269504f), r = x - n * 0.693359375f + n * 2.12194440e-4f;
-  float p = 1.9875691e-4f;
-  p = p * r + 1.3981999e-3f;
-  p = p * r + 8.3334519e-3f;
-  p = p * r + 4.1665796e-2f;
-  p = p * r + 1.6666665e-1f;
-  p = p * r + 5.0000001e-1f;
-  p = p * r * r + r + 1;
-  int32_t bits = ((int32_t)n + 127) << 23;
-  float scale;
-  memcpy(&scale, &bits, sizeof scale);
-  return p * scale;
 }
 
 /* z to softmax(z + b2) and the losses. */

@@ -115,6 +115,16 @@ static bool reads(const Func *f, const char *name) {
   return false;
 }
 
+/* The declarations of `head` and this, which is right. */
+static Result lowered(const char *rest) {
+  char text[4000];
+  snprintf(text, sizeof text, "%s%s", head, rest);
+  Result r = compile(text, (SemaOptions){0});
+  if (!r.program) diags_print(r.diags, stderr, false);
+  assert_non_null(r.program);
+  return r;
+}
+
 static void test_contract(void **state) {
   (void)state;
   char text[4000];
@@ -165,14 +175,10 @@ static void test_contract(void **state) {
 
 static void test_random_reads_counters(void **state) {
   (void)state;
-  char text[4000];
-  snprintf(text, sizeof text,
-           "%slevel fit { var w : f32[D] = normal(1); var v : f32[D] = normal(1); optimizer = "
-           "sgd(lr = 1);"
-           " maximize sum(gumbel_softmax(w) * v); }\nrun main of fit {}\n",
-           head);
-  Result r = compile(text, (SemaOptions){0});
-  assert_non_null(r.program);
+  Result r =
+      lowered("level fit { var w : f32[D] = normal(1); var v : f32[D] = normal(1); optimizer = "
+              "sgd(lr = 1);"
+              " maximize sum(gumbel_softmax(w) * v); }\nrun main of fit {}\n");
   const Level *l = r.program->level[0];
   assert_true(l->maximize && reads(l->init, "seed") && !reads(l->init, "fit.draws"));
   assert_true(reads(l->objective, "seed") && reads(l->objective, "fit.draws"));
@@ -188,14 +194,10 @@ static void test_random_reads_counters(void **state) {
  */
 static void test_batches(void **state) {
   (void)state;
-  char text[4000];
-  snprintf(text, sizeof text,
-           "%slevel fit { var w : f32[D] = 0; optimizer = sgd(lr = 1);"
-           " minimize sum((mini.x @ w - mini.z)^2) + sum(mini.z) * sum(bits.z) * sum(w); }\n"
-           "run main of fit {}\n",
-           head);
-  Result r = compile(text, (SemaOptions){0});
-  assert_non_null(r.program);
+  Result r =
+      lowered("level fit { var w : f32[D] = 0; optimizer = sgd(lr = 1);"
+              " minimize sum((mini.x @ w - mini.z)^2) + sum(mini.z) * sum(bits.z) * sum(w); }\n"
+              "run main of fit {}\n");
   const Level *l = r.program->level[0];
   int shuffles = 0, gathers = 0;
   const Graph *g = l->objective->graph;
@@ -216,17 +218,12 @@ static void test_batches(void **state) {
 
 static void test_metrics_on_sources(void **state) {
   (void)state;
-  char text[4000];
-  snprintf(text, sizeof text,
-           "%slevel fit { var w : f32[D] = 0; optimizer = sgd(lr = 1); minimize sum(w^2);"
-           " metric a on odd = sqrt(mean((odd.x @ w - odd.z)^2)) + max(odd.z);"
-           " output p on odd = odd.x * w; metric whole on train = mean(train.z);"
-           " metric even on mini = mean(mini.z); }\n"
-           "data odd { file = \"train.npz\"; x : f32[N, D]; z : f32[N]; batch = 7; }\n"
-           "run main of fit {}\n",
-           head);
-  Result r = compile(text, (SemaOptions){0});
-  assert_non_null(r.program);
+  Result r = lowered("level fit { var w : f32[D] = 0; optimizer = sgd(lr = 1); minimize sum(w^2);"
+                     " metric a on odd = sqrt(mean((odd.x @ w - odd.z)^2)) + max(odd.z);"
+                     " output p on odd = odd.x * w; metric whole on train = mean(train.z);"
+                     " metric even on mini = mean(mini.z); }\n"
+                     "data odd { file = \"train.npz\"; x : f32[N, D]; z : f32[N]; batch = 7; }\n"
+                     "run main of fit {}\n");
   const Metric *m = r.program->metric + 1;
   assert_int_equal(m->nbatch, 5);
   assert_true(m->start && m->batch && m->rest && m->func && m->start->nresult == 2);
@@ -250,14 +247,10 @@ static void test_metrics_on_sources(void **state) {
 
 static void test_splits(void **state) {
   (void)state;
-  char text[4000];
-  snprintf(text, sizeof text,
-           "%slevel fit { var w : f32[D] = 0; optimizer = sgd(lr = 1);"
-           " minimize mean((cut.a.x @ w - cut.a.z)^2); metric v on cut.b = mean(cut.b.x @ w); }\n"
-           "run main of fit {}\n",
-           head);
-  Result r = compile(text, (SemaOptions){0});
-  assert_non_null(r.program);
+  Result r = lowered(
+      "level fit { var w : f32[D] = 0; optimizer = sgd(lr = 1);"
+      " minimize mean((cut.a.x @ w - cut.a.z)^2); metric v on cut.b = mean(cut.b.x @ w); }\n"
+      "run main of fit {}\n");
   const Source *s = r.program->source[0];
   assert_true(s->npart == 2 && s->rows == 40 && s->batch == 7);
   assert_ptr_equal(s->by, storage(r.program, "cut.y", ST_DATA));
