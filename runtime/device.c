@@ -7,16 +7,11 @@
 
 #include <stdio.h>
 
-static size_t bytes_of(MloDType dtype, int rank, const int64_t *dim) {
-  size_t n = rt_dtype_size(dtype);
-  for (int i = 0; i < rank; i++) n *= (size_t)dim[i];
-  return n;
-}
-
 bool rt_fetch(RtDevice *d, const MloArray *array, int n) {
   for (int i = 0; i < n; i++) {
     const MloArray *a = &array[i];
-    if (!d->type->fetch(d, (int64_t)a->offset, bytes_of(a->dtype, a->rank, a->dim))) return false;
+    if (!d->type->fetch(d, (int64_t)a->offset, rt_array_bytes(a->dtype, a->rank, a->dim)))
+      return false;
   }
   return d->type->wait(d);
 }
@@ -24,7 +19,8 @@ bool rt_fetch(RtDevice *d, const MloArray *array, int n) {
 bool rt_put(RtDevice *d, const MloArray *array, int n) {
   for (int i = 0; i < n; i++) {
     const MloArray *a = &array[i];
-    if (!d->type->put(d, (int64_t)a->offset, bytes_of(a->dtype, a->rank, a->dim))) return false;
+    if (!d->type->put(d, (int64_t)a->offset, rt_array_bytes(a->dtype, a->rank, a->dim)))
+      return false;
   }
   return true;
 }
@@ -32,7 +28,8 @@ bool rt_put(RtDevice *d, const MloArray *array, int n) {
 static bool put_source(RtDevice *d, const MloSource *s) {
   for (int i = 0; i < s->nfield; i++) {
     const MloField *f = &s->field[i];
-    if (!d->type->put(d, (int64_t)f->offset, bytes_of(f->dtype, f->rank, f->dim))) return false;
+    if (!d->type->put(d, (int64_t)f->offset, rt_array_bytes(f->dtype, f->rank, f->dim)))
+      return false;
   }
   for (int i = 0; i < s->npart; i++)
     if (!d->type->put(d, (int64_t)s->part[i].offset, (size_t)s->part[i].count * sizeof(int32_t)))

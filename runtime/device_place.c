@@ -13,12 +13,6 @@
 
 enum { ALIGN = 64 /* of everything in the arena */ };
 
-static size_t bytes_of(const MloField *f) {
-  size_t n = rt_dtype_size(f->dtype);
-  for (int i = 0; i < f->rank; i++) n *= (size_t)f->dim[i];
-  return n;
-}
-
 /* Sources whose rows batches take: their fields are read through the numbers of rows alone. */
 static bool is_drawn_from(const MloProgram *p, const MloField *f) {
   for (int i = 0; i < p->ncursor; i++)
@@ -42,7 +36,7 @@ bool cuda_find_holes(RtDevice *d, RtErr *e) {
   for (int i = 0; i < p->nsource; i++)
     for (int k = 0; k < p->data[i].nfield; k++) {
       const MloField *f = &p->data[i].field[k];
-      size_t size = (bytes_of(f) + ALIGN - 1) / ALIGN * ALIGN;
+      size_t size = (rt_array_bytes(f->dtype, f->rank, f->dim) + ALIGN - 1) / ALIGN * ALIGN;
       if (size > p->arena_bytes - f->offset) size = p->arena_bytes - f->offset;
       if (size && is_drawn_from(p, f))
         c->hole[c->nhole++] =

@@ -9,8 +9,7 @@
 #include <zlib.h>
 
 static uint32_t field_sum(uint32_t sum, const MloField *f, const unsigned char *block) {
-  size_t n = rt_dtype_size(f->dtype);
-  for (int i = 0; i < f->rank; i++) n *= (size_t)f->dim[i];
+  size_t n = rt_array_bytes(f->dtype, f->rank, f->dim);
   sum = (uint32_t)crc32_z(sum, (const unsigned char *)f->name, strlen(f->name));
   return (uint32_t)crc32_z(sum, block + f->offset, n);
 }

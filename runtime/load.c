@@ -11,11 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static size_t count(const MloArray *a) {
-  size_t n = 1;
-  for (int i = 0; i < a->rank; i++) n *= (size_t)a->dim[i];
-  return n;
-}
+static size_t bytes_of(const MloArray *a) { return rt_array_bytes(a->dtype, a->rank, a->dim); }
 
 static const MloArray *find_variable(const MloProgram *p, const char *name) {
   for (int i = 0; i < p->narray; i++)
@@ -64,7 +60,7 @@ static void add(RtLoad *l, const MloArray *a, size_t *bytes) {
                   .offset = *bytes};
   memcpy(f->dim, a->dim, sizeof f->dim);
   l->array[l->n++] = a;
-  *bytes += (count(a) * rt_dtype_size(a->dtype) + 15) / 16 * 16;
+  *bytes += (bytes_of(a) + 15) / 16 * 16;
 }
 
 static bool match(MloRun *run, const RtArchive *a, size_t *bytes, RtErr *e) {
@@ -132,8 +128,7 @@ bool rt_load_apply(MloRun *run) {
   RtDevice *d = &run->device;
   for (int i = 0; i < l->n; i++) {
     const MloArray *a = l->array[i];
-    memcpy(run->arena + a->offset, l->block + l->field[i].offset,
-           count(a) * rt_dtype_size(a->dtype));
+    memcpy(run->arena + a->offset, l->block + l->field[i].offset, bytes_of(a));
     if (a->copied) run->arena[a->begin] = 0;
     if (!rt_put(d, a, 1) || (a->copied && !d->type->put(d, (int64_t)a->begin, 1))) return false;
   }

@@ -31,6 +31,12 @@ size_t rt_dtype_size(MloDType t) {
   return size[t];
 }
 
+size_t rt_array_bytes(MloDType dtype, int rank, const int64_t *dim) {
+  size_t n = rt_dtype_size(dtype);
+  for (int i = 0; i < rank; i++) n *= (size_t)dim[i];
+  return n;
+}
+
 const char *rt_dtype_name(MloDType t) {
   static const char *const name[] = {"bool", "i32", "f32", "f64"};
   return name[t];

@@ -51,5 +51,7 @@ bool rt_npy_count(RtNpy *a, const char *label, RtErr *e);
 MloDType rt_npy_dtype(const RtNpy *a);
 size_t rt_dtype_size(MloDType t);
 const char *rt_dtype_name(MloDType t);
+/* Bytes of an array in the arena. */
+size_t rt_array_bytes(MloDType dtype, int rank, const int64_t *dim);
 
 #endif

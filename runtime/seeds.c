@@ -41,12 +41,6 @@ static int by_offset(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
-static size_t field_bytes(const MloField *f) {
-  size_t n = rt_dtype_size(f->dtype);
-  for (int i = 0; i < f->rank; i++) n *= (size_t)f->dim[i];
-  return n;
-}
-
 /* Zeroes all of the arena but the data's fields. */
 static bool clear(MloRun *run, RtErr *e) {
   const MloProgram *p = run->program;
@@ -60,7 +54,7 @@ static bool clear(MloRun *run, RtErr *e) {
   qsort(field, n, sizeof *field, by_offset);
   for (size_t i = 0; i < n; i++) {
     memset(run->arena + at, 0, field[i]->offset - at);
-    at = field[i]->offset + field_bytes(field[i]);
+    at = field[i]->offset + rt_array_bytes(field[i]->dtype, field[i]->rank, field[i]->dim);
   }
   memset(run->arena + at, 0, p->arena_bytes - at);
   free(field);

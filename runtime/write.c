@@ -48,11 +48,7 @@ bool rt_write_file(const char *path, const char *text, size_t n, RtErr *e) {
   return ok;
 }
 
-static uint64_t array_bytes(const MloArray *a) {
-  uint64_t bytes = rt_dtype_size(a->dtype);
-  for (int i = 0; i < a->rank; i++) bytes *= (uint64_t)a->dim[i];
-  return bytes;
-}
+static uint64_t array_bytes(const MloArray *a) { return rt_array_bytes(a->dtype, a->rank, a->dim); }
 
 uint64_t rt_npz_bytes(const MloArray *array, int n) {
   uint64_t bytes = 1024;
