@@ -40,8 +40,9 @@ static bool put_source(RtDevice *d, const MloSource *s) {
 bool rt_device_begin(RtDevice *d) {
   const MloProgram *p = d->run->program;
   if (!d->type->clear(d)) return false;
-  for (int i = 0; i < p->nsource; i++)
+  for (int i = 0; i < p->nsource && !d->has_data; i++)
     if (!put_source(d, &p->data[i])) return false;
+  d->has_data = true;
   for (int i = 0; i < p->nsetting; i++)
     if (!d->type->put(d, (int64_t)p->setting[i].offset, rt_dtype_size(p->setting[i].dtype)))
       return false;

@@ -13,7 +13,7 @@ typedef struct RtDevice RtDevice;
    Work is done in the order in which it is asked for, but only `wait` tells that it is done. */
 typedef struct RtDeviceType {
   const char *name; /* as in --device */
-  /* Zeroes all that the functions work with. */
+  /* Zeroes all that the functions work with, but for the data where they are there. */
   bool (*clear)(RtDevice *d);
   /* Adds one to the i32 at `advance` (unless MLO_NOWHERE), then runs statements first.. up to but
      not `end`, which hold no steps of the top level; reports among them are skipped. `often`: the
@@ -41,6 +41,7 @@ struct RtDevice {
   RtErr *err;
   char name[128], arch[16]; /* of the device; "" on a CPU: those are the program's */
   int driver;               /* 13000 for 13.0 */
+  bool has_data; /* and parts' rows */
   struct Cuda *cuda;
 };
 
@@ -51,7 +52,8 @@ bool rt_device_cuda(RtDevice *d, MloRun *run, RtErr *e);
    CPU. */
 bool rt_device_open(RtDevice *d, MloRun *run, RtErr *e);
 
-/* Data, settings and the seed, as they are in the host's arena, and zeros else. */
+/* Data, settings and the seed, as they are in the host's arena, and zeros else; what an earlier run
+   has sent of data is there. */
 bool rt_device_begin(RtDevice *d);
 /* Arrays of the arena as of now, in the host's arena; put: as they are there, on the device. */
 bool rt_fetch(RtDevice *d, const MloArray *array, int n);

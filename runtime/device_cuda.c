@@ -3,6 +3,7 @@
 
 #include "runtime/device_cuda.h"
 
+#include "runtime/gaps.h"
 #include "runtime/run.h"
 
 #include <stdio.h>
@@ -123,14 +124,31 @@ static bool make_events(RtDevice *d, RtErr *e) {
 
 /* ---- what the device can do */
 
+static bool zero(RtDevice *d, CuAddress at, size_t n) {
+  Cuda *c = d->cuda;
+  return !n ||
+         rt_cuda_ok(&c->api, c->api.fill(at, 0, n, c->stream), d->err, "memory cannot be cleared");
+}
+
+/* What is between data. */
+static bool clear_gaps(RtDevice *d) {
+  int n;
+  RtGap *gap = rt_gaps(d->run->program, &n, d->err);
+  bool ok = gap != NULL;
+  for (int i = 0; ok && i < n; i++) {
+    int64_t at = cuda_behind_hole(d->cuda, (int64_t)gap[i].at),
+            end = (int64_t)(gap[i].at + gap[i].n);
+    if (at < end) ok = zero(d, cuda_place(d->cuda, at), (size_t)(end - at));
+  }
+  free(gap);
+  return ok;
+}
+
 static bool clear(RtDevice *d) {
   Cuda *c = d->cuda;
   cuda_drop_ahead(c);
-  size_t arena = arena_bytes(d), scratch = c->code->scratch_bytes;
-  return (!arena || rt_cuda_ok(&c->api, c->api.fill(c->arena, 0, arena, c->stream), d->err,
-                               "the arena cannot be cleared")) &&
-         (!scratch || rt_cuda_ok(&c->api, c->api.fill(c->scratch, 0, scratch, c->stream), d->err,
-                                 "the scratch cannot be cleared"));
+  return (d->has_data ? clear_gaps(d) : zero(d, c->arena, arena_bytes(d))) &&
+         zero(d, c->scratch, c->code->scratch_bytes);
 }
 
 static bool set(RtDevice *d, int64_t at, int32_t value) {

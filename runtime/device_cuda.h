@@ -98,6 +98,8 @@ size_t cuda_hole_bytes(const Cuda *c);
 bool cuda_map_holes(RtDevice *d, RtErr *e);
 void cuda_free_holes(RtDevice *d);
 bool cuda_is_host(const Cuda *c, int64_t at); /* in a hole */
+/* The place, or where it lies in a hole, that hole's end. */
+int64_t cuda_behind_hole(const Cuda *c, int64_t at);
 /* A device's address of a place in the arena. */
 CuAddress cuda_place(const Cuda *c, int64_t at);
 /* A device's address of an argument, for the draw that runs ahead its copy. */

@@ -77,11 +77,13 @@ void cuda_free_holes(RtDevice *d) {
   free(c->hole);
 }
 
-bool cuda_is_host(const Cuda *c, int64_t at) {
+int64_t cuda_behind_hole(const Cuda *c, int64_t at) {
   for (int i = 0; i < c->nhole; i++)
-    if (at >= c->hole[i].first && at < c->hole[i].end) return true;
-  return false;
+    if (at >= c->hole[i].first && at < c->hole[i].end) return c->hole[i].end;
+  return at;
 }
+
+bool cuda_is_host(const Cuda *c, int64_t at) { return cuda_behind_hole(c, at) != at; }
 
 CuAddress cuda_place(const Cuda *c, int64_t at) {
   CuAddress before = 0;

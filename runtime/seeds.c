@@ -1,12 +1,11 @@
-/* --seeds: the program runs once for each seed, in one process, the data loaded once. A seed's
-   files are in DIR/seed-K; DIR/summary.json and summary.csv say how each ended and are written anew
-   after every seed, so that what is done is kept. With --resume auto, finished seeds are read back.
- */
+/* --seeds: the program runs once for each seed, in one process: the data are loaded once and sent
+   to the device once, which stays open with its kernels and graphs. A seed's files are in
+   DIR/seed-K; DIR/summary.json and summary.csv say how each ended and are written anew after every
+   seed, so that what is done is kept. With --resume auto, finished seeds are read back. */
 
 #include "runtime/run.h"
 
-#include "runtime/npy.h"
-#include "runtime/split.h"
+#include "runtime/gaps.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -36,28 +35,13 @@ static const char *word(int status) {
                                     : "failed";
 }
 
-static int by_offset(const void *a, const void *b) {
-  size_t x = (*(const MloField *const *)a)->offset, y = (*(const MloField *const *)b)->offset;
-  return x < y ? -1 : x > y;
-}
-
-/* Zeroes all of the arena but the data's fields. */
+/* Zeroes all of the host's arena but the data. */
 static bool clear(MloRun *run, RtErr *e) {
-  const MloProgram *p = run->program;
-  size_t n = 0, at = 0;
-  for (int i = 0; i < p->nsource; i++) n += (size_t)p->data[i].nfield;
-  const MloField **field = malloc((n + 1) * sizeof *field);
-  if (!field) return rt_fail(e, RT_DATA, "out of memory");
-  n = 0;
-  for (int i = 0; i < p->nsource; i++)
-    for (int k = 0; k < p->data[i].nfield; k++) field[n++] = &p->data[i].field[k];
-  qsort(field, n, sizeof *field, by_offset);
-  for (size_t i = 0; i < n; i++) {
-    memset(run->arena + at, 0, field[i]->offset - at);
-    at = field[i]->offset + rt_array_bytes(field[i]->dtype, field[i]->rank, field[i]->dim);
-  }
-  memset(run->arena + at, 0, p->arena_bytes - at);
-  free(field);
+  int n;
+  RtGap *gap = rt_gaps(run->program, &n, e);
+  if (!gap) return false;
+  for (int i = 0; i < n; i++) memset(run->arena + gap[i].at, 0, gap[i].n);
+  free(gap);
   return true;
 }
 
@@ -83,8 +67,6 @@ static bool reset(MloRun *run, RtErr *e) {
   run->err = (RtErr){0};
   run->checkpoint_failed = run->checkpoint_adopted = false;
   if (!clear(run, e)) return false;
-  for (int i = 0; i < run->program->nsource; i++)
-    if (!rt_split(&run->program->data[i], run->arena, e)) return false;
   rt_write_options(run);
   return true;
 }

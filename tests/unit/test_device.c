@@ -68,6 +68,33 @@ static void test_best_and_load(void **state) {
   teardown(c);
 }
 
+/* A seed more: settings and the seed are sent, and what is not data is cleared; the rest is there.
+ */
+static void test_seeds(void **state) {
+  (void)state;
+  Case *c = setup();
+  EmuCounts n[3];
+  char out[512], option[20];
+  c->program.report_every = 0;
+  for (int k = 0; k < 3; k++) {
+    snprintf(option, sizeof option, "--seeds=%d", k + 1);
+    CHECK(0, "", "-q", "--device=cuda", option);
+    n[k] = c->counts;
+  }
+  assert_int_equal(n[2].copies_in - n[1].copies_in, 2 + 1 + 1); /* the seed, steps */
+  assert_int_equal(n[1].copies_in - n[0].copies_in, 2 + 1 + 1);
+  assert_int_equal(n[0].copies_in, 2 + 1 + 1 + 1);
+  assert_int_equal(n[2].modules, n[0].modules);
+  assert_int_equal(n[2].captures, n[1].captures); /* what a seed launches once is captured later */
+  assert_int_equal(n[2].allocations, n[0].allocations);
+  c->environment[0] = "MLO_EMU_LAZY=1";
+  CHECK(0, "", "-q", "--device=cuda", "--seeds=3", "--out", at(c, "all", out));
+  CHECK(0, "", "-q", "--device=cuda", "--seed=5", "--out", at(c, "alone", out));
+  same(c, "all/seed-5/final.npz", "alone/final.npz");
+  same(c, "all/seed-5/metrics.csv", "alone/metrics.csv");
+  teardown(c);
+}
+
 /* A checkpoint does not know on which device it was made. */
 static void test_checkpoints(void **state) {
   (void)state;
@@ -400,14 +427,15 @@ static int run_on_real(void) {
 int main(void) {
   if (on_real()) return run_on_real();
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_results),     cmocka_unit_test(test_best_and_load),
-      cmocka_unit_test(test_checkpoints), cmocka_unit_test(test_interrupted),
-      cmocka_unit_test(test_stop),        cmocka_unit_test(test_other_loops),
-      cmocka_unit_test(test_graphs),      cmocka_unit_test(test_large_step),
-      cmocka_unit_test(test_choice),      cmocka_unit_test(test_memory),
-      cmocka_unit_test(test_cache),       cmocka_unit_test(test_images),
-      cmocka_unit_test(test_no_cache),    cmocka_unit_test(test_driver_alone),
-      cmocka_unit_test(test_failures),    cmocka_unit_test(test_words),
+      cmocka_unit_test(test_results),      cmocka_unit_test(test_best_and_load),
+      cmocka_unit_test(test_checkpoints),  cmocka_unit_test(test_interrupted),
+      cmocka_unit_test(test_stop),         cmocka_unit_test(test_other_loops),
+      cmocka_unit_test(test_graphs),       cmocka_unit_test(test_large_step),
+      cmocka_unit_test(test_seeds),        cmocka_unit_test(test_choice),
+      cmocka_unit_test(test_memory),       cmocka_unit_test(test_cache),
+      cmocka_unit_test(test_images),       cmocka_unit_test(test_no_cache),
+      cmocka_unit_test(test_driver_alone), cmocka_unit_test(test_failures),
+      cmocka_unit_test(test_words),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
