@@ -33,8 +33,8 @@ mkdir -p "$work"/{bin,lib,data,rows,logs,out,empty,cache} || exit 2
 bin=$work/bin data=$work/data
 export quick XDG_CACHE_HOME=$work/cache OMP_NUM_THREADS=1
 [ -z "${MLO_CUDA_PATH:-}" ] || MLO_CUDA_PATH=$(realpath "$MLO_CUDA_PATH")
-rows=4096 width=16384 bytes=1073741824 slice=0.05
-[ -z "$quick" ] || rows=32 width=512 bytes=1048576 slice=0.002
+rows=4096 width=16384 bytes=1073741824 slice=0.05 source=49152
+[ -z "$quick" ] || rows=32 width=512 bytes=1048576 slice=0.002 source=2048
 kernels="gelu layernorm xent adam"
 
 # ---- compiling
@@ -123,13 +123,15 @@ make_data() {
   local p
   for p in mlp logreg block; do "$bin/bench_data" $p "$data" || return; done
   [ "$(cat "$data/size" 2>/dev/null)" = "$rows $width" ] && return
-  "$bin/bench_data" kernels "$data" "$rows" "$width" && echo "$rows $width" >"$data/size"
+  mkdir -p "$data/ahead" && "$bin/bench_data" kernels "$data/ahead" "$source" 1024 &&
+    "$bin/bench_data" kernels "$data" "$rows" "$width" && echo "$rows $width" >"$data/size"
 }
 
 data_of() {
   case $1 in
     mlp_* | logreg) printf '%s\n' --data "train=$data/${1%%_*}_train.npz" --data "val=$data/${1%%_*}_val.npz" ;;
     block) printf '%s\n' --data "d=$data/block.npz" ;;
+    ahead) printf '%s\n' --data "d=$data/ahead/kernels.npz" ;;
     ridge_digits) given_data "$root/examples/$1/$1.mlo" ;;
     *) printf '%s\n' --data "d=$data/kernels.npz" ;;
   esac
@@ -186,7 +188,7 @@ prepare() {
   xargs -a "$work/jobs" -P "$(getconf _NPROCESSORS_ONLN)" -d '\n' -I{} timeout 200 "$self" --part=job "$build" "$work" {}
   collect_libraries
   if [ -n "$prepare" ]; then # it travels
-    rm -rf "$data"/{size,kernels.npz} "$work"/out/*
+    rm -rf "$data"/{size,kernels.npz,ahead} "$work"/out/*
     strip "$bin"/*
   fi
   stamp >"$work/prepared"
@@ -327,7 +329,7 @@ batches() {
   mapfile -t given < <(data_of "$1")
   for how in device ahead late; do
     MLO_BATCHES=$how GPU_SLICE=$slice on 120 "time_$1 $how" "$bin/time_$1" -v --device=cuda --steps=5 --out "$work/out/$how-$1" "${given[@]}" || return 0
-    eval "$how=$(awk '/^step/ { print $2 }' "$work/logs/time_$1 $how")"
+    eval "$how=$(awk -F '\t' '$1 == "step" { print $2 }' "$work/logs/time_$1 $how")"
   done
   row "$2: a step, batches copied ahead from the host's memory" "$(calc %.1f "1e6 * $ahead") us; when drawn $(calc %.1f "1e6 * $late") us; data on the device $(calc %.1f "1e6 * $device") us" \
     "<= when drawn" "$(grep -q 'copied ahead' "$work/logs/time_$1 ahead" && met "$ahead" '<=' "$late" || echo NO)" "MLO_BATCHES=ahead time_$1 --device=cuda"
@@ -354,7 +356,7 @@ part_steps() {
   step mlp_cg 'network 784-256-10, CG(10)' 2
   step logreg 'logistic regression, 100 inner steps, CG(20)'
   loops mlp_tol 'network 784-256-10, CG(50, tol = 0.05)'
-  batches ahead "network on batches of 128 of $rows rows"
+  batches ahead "network 1024-256-1 on 128 of $source rows"
   for p in mlp_sama mlp_cg logreg; do ten_steps $p; done
   step ridge_digits 'examples/ridge_digits'
   step block 'transformer block, gradient and Hessian-vector product'
