@@ -316,6 +316,7 @@ char *device_source(Device *d) {
   text_add(&t, cg_mlo_device);
   text_add(&t, cg_mlo_math64);
   text_add(&t, cg_mlo_math);
+  if (u->random) text_add(&t, cg_mlo_normal);
   if (u->random) text_add(&t, cg_mlo_random);
   text_add(&t, cg_mlo_team);
   text_add(&t, "\n");

@@ -226,8 +226,9 @@ static void hash_file(XXH3_state_t *h, Arena *a, const char *path) {
 }
 
 static const char *key(Arena *a, const char *text, const DriverOptions *o, const Paths *p) {
-  static const char *const headers[] = {"mlo.h", "mlo_math.h", "mlo_math64.h", "mlo_random.h",
-                                        "mlo_vector.h", "mlo_schedule.h"};
+  static const char *const headers[] = {"mlo.h",         "mlo_math.h",   "mlo_math64.h",
+                                        "mlo_normal.h",  "mlo_random.h", "mlo_vector.h",
+                                        "mlo_schedule.h"};
   XXH3_state_t *h = XXH3_createState();
   XXH3_128bits_reset(h);
   const char *head = arena_printf(a, "%d %s %s\n%s\n", KEY_FORMAT, MLOC_VERSION, MLOC_LINK_FLAGS,

@@ -1,8 +1,8 @@
 #ifndef MLOC_RUNTIME_MLO_DEVICE_H
 #define MLOC_RUNTIME_MLO_DEVICE_H
 
-/* What generated CUDA kernels begin with; behind it come mlo_math64.h, mlo_math.h, mlo_random.h
-   where it is needed, and mlo_team.h, all as text. In the common subset of C11 and C++: NVRTC
+/* What generated CUDA kernels begin with; behind it come mlo_math64.h, mlo_math.h, mlo_normal.h and
+   mlo_random.h where they are needed, and mlo_team.h, all as text. In the common subset of C11 and C++: NVRTC
    compiles it without any header, and so does a C compiler that has CUDA's names
    (tests/emulator). */
 

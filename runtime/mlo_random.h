@@ -2,13 +2,14 @@
 #define MLOC_RUNTIME_MLO_RANDOM_H
 
 /* Counter-based random numbers for generated code: a value is a pure function of (seed, stream,
-   step, element), so that every pass over a batch, any number of threads and every device see the
-   same: uniform numbers and shuffled places bit for bit, normal ones up to what compilers make of
-   the rounding in log and cos. The generator is Philox4x32-10 of Random123 with key (seed, stream)
-   and counter (element low, element high, step low, step high); words w0..w3 of its output make
+   step, element), so that every pass over a batch, any number of threads and every device,
+   processor and compiler see the same, bit for bit. The generator is Philox4x32-10 of Random123
+   with key (seed, stream) and counter (element low, element high, step low, step high); words
+   w0..w3 of its output make numbers that are
 
-     uniform   ((w0:w1 >> 12) + 1/2) 2^-52    in the open interval (0, 1); f32 keeps w0's upper 23
-   bits normal    sqrt(-2 log u) cos(2 pi v)     u from w0:w1 and v from w2:w3 (Box and Muller) */
+     uniform   ((w0:w1 >> 12) + 1/2) 2^-52 in the open interval (0, 1); f32: ((w0 >> 9) + 1/2) 2^-23
+     normal    sqrt(-2 log u) cos(2 pi v) of Box and Muller, u from w0:w1 and v from w2:w3 as
+               above; f32: (w0 + 1/2) 2^-32 and (w2 + 1/2) 2^-32, rounded */
 
 #ifdef MLO_KERNEL /* on devices, which have no headers */
 #define PHILOX_M4x32_0 0xd2511f53u
@@ -16,7 +17,7 @@
 #define PHILOX_W32_0 0x9e3779b9u
 #define PHILOX_W32_1 0xbb67ae85u
 #else
-#include "mlo_math.h"
+#include "mlo_normal.h"
 #include <Random123/philox.h>
 #endif
 
@@ -29,8 +30,8 @@ typedef struct MloWords {
    two. */
 MLO_INLINE MloWords mlo_philox_round(MloWords c, uint32_t k0, uint32_t k1) {
   uint64_t a = (uint64_t)PHILOX_M4x32_0 * c.w0, b = (uint64_t)PHILOX_M4x32_1 * c.w2;
-  const MloWords r = {(uint32_t)(b >> 32) ^ c.w1 ^ k0, (uint32_t)b,
-                      (uint32_t)(a >> 32) ^ c.w3 ^ k1, (uint32_t)a};
+  const MloWords r = {(uint32_t)(b >> 32) ^ c.w1 ^ k0, (uint32_t)b, (uint32_t)(a >> 32) ^ c.w3 ^ k1,
+                      (uint32_t)a};
   return r;
 }
 
@@ -52,8 +53,11 @@ MLO_INLINE MloWords mlo_philox(uint32_t seed, uint32_t stream, uint64_t step, ui
 }
 #undef MLO_ROUND
 
+/* Numbers 1 + n 2^-52 have n as their last bits: so no conversion of 64 bits stands in the way of
+   vector code, and the difference is exact. */
 MLO_INLINE double mlo_unit(uint32_t high, uint32_t low) {
-  return ((double)((((uint64_t)high << 32) | low) >> 12) + 0.5) * 0x1p-52;
+  uint64_t n = (((uint64_t)high << 32) | low) >> 12;
+  return mlo_bits_f64(0x3ff0000000000000 | n) - (1 - 0x1p-53);
 }
 
 /* 2^32 equal steps, for Box and Muller only: the largest rounds to 1, whose logarithm is 0. */
@@ -82,7 +86,7 @@ MLO_INLINE uint32_t mlo_shuffle_hash(uint32_t x, uint32_t key) {
 }
 
 MLO_INLINE int32_t mlo_shuffle(uint32_t seed, uint32_t stream, uint32_t epoch, uint32_t n,
-                                  int32_t position) {
+                               int32_t position) {
   uint32_t x = (uint32_t)position, high = 0, low = 0;
   if (x >= n) return position;
   while (((uint64_t)1 << (high + low)) < n) {
@@ -111,13 +115,12 @@ MLO_INLINE int32_t mlo_shuffle(uint32_t seed, uint32_t stream, uint32_t epoch, u
 
 MLO_INLINE float mlo_normalf(uint32_t seed, uint32_t stream, uint64_t step, uint64_t element) {
   MloWords w = mlo_philox(seed, stream, step, element);
-  return sqrtf(-2 * mlo_logf(mlo_unit32(w.w0))) * mlo_cosf(0x1.921fb6p+2f * mlo_unit32(w.w2));
+  return mlo_box_mullerf(mlo_unit32(w.w0), mlo_unit32(w.w2));
 }
 
 MLO_INLINE double mlo_normal(uint32_t seed, uint32_t stream, uint64_t step, uint64_t element) {
   MloWords w = mlo_philox(seed, stream, step, element);
-  return sqrt(-2 * mlo_log(mlo_unit(w.w0, w.w1))) *
-         mlo_cos(0x1.921fb54442d18p+2 * mlo_unit(w.w2, w.w3));
+  return mlo_box_muller(mlo_unit(w.w0, w.w1), mlo_unit(w.w2, w.w3));
 }
 
 #endif

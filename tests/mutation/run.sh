@@ -8,13 +8,13 @@ cd "$src" || exit 2
 flags=(-std=gnu11 -O1 -w -I. -I"$tmp")
 compile() { "$cc" "${flags[@]}" -c "$1" -o "$2"; }
 
-for f in ir/{arena,derive,diag,eval,graph,kernel,op,op_bulk,op_views,program,schema,type}.c tests/support/{cases,interp,build}.c \
+for f in ir/{arena,derive,diag,eval,eval_random,graph,kernel,op,op_bulk,op_views,program,schema,type}.c tests/support/{cases,interp,build}.c \
   passes/{calculus,differences,differentiate,update,expand,simplify,dead_code,hoist,linear,edge_metrics,level_order,check_grad}.c \
   tests/unit/test_ops.c tests/oracles/test_{calculus,differences}.c; do
   compile "$f" "$tmp/$(basename "$f" .c).o" || exit 2
 done
 cd "$tmp" || exit 2
-ops="arena.o derive.o diag.o eval.o graph.o op_bulk.o op_views.o program.o schema.o type.o cases.o interp.o build.o"
+ops="arena.o derive.o diag.o eval.o eval_random.o graph.o op_bulk.o op_views.o program.o schema.o type.o cases.o interp.o build.o"
 rest="update.o simplify.o dead_code.o hoist.o kernel.o linear.o edge_metrics.o level_order.o check_grad.o"
 link() { "$cc" "$@" -lcmocka -lm -o "$name.exe"; }
 verdict() { # a mutant survives when the test still passes; a crash or a hang is a death

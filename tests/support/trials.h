@@ -36,7 +36,7 @@ void trials_add(Trials *s, const char *name, Graph *g, Node *node, double **valu
 const char *trials_text(const Trials *s, int i);
 /* Runs all; fails the test where one differs. Frees the trials. */
 void trials_run(Trials *s);
-/* Runs all as C and on the device, fused: results have the same bits where ulps are 0. */
+/* Runs all as C and on the device, fused: results have the same bits. */
 void trials_run_same(Trials *s);
 /* Whether they run on the device. */
 bool trials_on_device(void);
