@@ -51,12 +51,17 @@ void driver_open(Driver *d) {
 }
 
 CUmodule driver_compile(const Driver *d, const char *text, const char *name) {
-  static const char *const option[] = {"--gpu-architecture=sm_90"};
+  return driver_compile_with(d, text, name, NULL);
+}
+
+CUmodule driver_compile_with(const Driver *d, const char *text, const char *name,
+                             const char *more) {
+  const char *const option[] = {"--gpu-architecture=sm_90", more};
   nvrtcProgram p;
   size_t n;
   CUmodule m;
   NEED(d->nvrtcCreateProgram(&p, text, name, 0, NULL, NULL) == NVRTC_SUCCESS);
-  nvrtcResult result = d->nvrtcCompileProgram(p, 1, option);
+  nvrtcResult result = d->nvrtcCompileProgram(p, more ? 2 : 1, option);
   if (result != NVRTC_SUCCESS) {
     d->nvrtcGetProgramLogSize(p, &n);
     char *log = malloc(n);

@@ -69,8 +69,11 @@ typedef struct Driver {
 void driver_open(Driver *d);
 void driver_libraries(Driver *d); /* without starting */
 
-/* Compiles for sm_90 and loads; ends the process with the log where that fails. */
-CUmodule driver_compile(const Driver *d, const char *text, const char *name);
+/* Compiles for sm_90, with one more option, and loads; ends the process with the log where that
+ * fails. */
+CUmodule driver_compile_with(const Driver *d, const char *text, const char *name,
+                             const char *more);
+CUmodule driver_compile(const Driver *d, const char *text, const char *name); /* without */
 CUfunction driver_function(const Driver *d, CUmodule m, const char *name);
 /* Device memory with these bytes (NULL: as it comes). */
 CUdeviceptr driver_buffer(const Driver *d, const void *bytes, size_t n);
