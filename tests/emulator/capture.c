@@ -98,9 +98,13 @@ API CUresult cuStreamBeginCaptureToGraph(CUstream stream, CUgraph graph, const C
   return CUDA_SUCCESS;
 }
 
-static bool leads_to(CUgraphNode from, CUgraphNode to) {
+/* Each node is looked at once a search: where branches part and meet again and again, there are far
+   more paths than nodes. */
+static bool leads_to(CUgraphNode from, CUgraphNode to, unsigned search) {
+  if (to->search == search) return false;
+  to->search = search;
   bool found = from == to;
-  for (int i = 0; i < to->nbefore && !found; i++) found = leads_to(from, to->before[i]);
+  for (int i = 0; i < to->nbefore && !found; i++) found = leads_to(from, to->before[i], search);
   return found;
 }
 
@@ -109,8 +113,10 @@ static bool joined(CUstream origin) {
   for (CUstream s = emu.stream; s; s = s->next)
     for (int i = 0; s->origin == origin && s != origin && i < s->tail.n; i++) {
       bool found = false;
+      static unsigned search;
+      search++;
       for (int k = 0; k < origin->tail.n && !found; k++)
-        found = leads_to(s->tail.node[i], origin->tail.node[k]);
+        found = leads_to(s->tail.node[i], origin->tail.node[k], search);
       if (!found) return false;
     }
   return true;

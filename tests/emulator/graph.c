@@ -33,17 +33,17 @@ CUgraphNode graph_add(CUgraph g, Work *w, const CUgraphNode *before, size_t n) {
   node->before = malloc((n + 1) * sizeof *before);
   if (n) memcpy(node->before, before, n * sizeof *before);
   node->nbefore = (int)n;
+  node->place = g->n;
   g->node = realloc(g->node, (size_t)(g->n + 1) * sizeof node);
   return g->node[g->n++] = node;
 }
 
-static int place_of(CUgraph g, CUgraphNode node) {
+/* The node may be of another graph, or none any more. */
+bool graph_has(CUgraph g, CUgraphNode node) {
   for (int i = 0; i < g->n; i++)
-    if (g->node[i] == node) return i;
-  return -1;
+    if (g->node[i] == node) return true;
+  return false;
 }
-
-bool graph_has(CUgraph g, CUgraphNode node) { return place_of(g, node) >= 0; }
 
 /* Graphs with loops can be neither copied nor be nodes. */
 static bool has_loop(CUgraph g) {
@@ -62,7 +62,7 @@ static CUgraph graph_copy(CUgraph g) {
   }
   for (int i = 0; i < c->n; i++)
     for (int k = 0; k < c->node[i]->nbefore; k++)
-      c->node[i]->before[k] = c->node[place_of(g, c->node[i]->before[k])];
+      c->node[i]->before[k] = c->node[c->node[i]->before[k]->place];
   return c;
 }
 
@@ -72,7 +72,7 @@ static int choose(CUgraph g, const bool *done) {
   for (int i = 0; i < g->n; i++) {
     bool ready = !done[i];
     for (int k = 0; k < g->node[i]->nbefore && ready; k++)
-      ready = done[place_of(g, g->node[i]->before[k])];
+      ready = done[g->node[i]->before[k]->place];
     if (!ready) continue;
     candidates++;
     if (chosen < 0 || emu.option.order == ORDER_REVERSE ||
@@ -199,7 +199,7 @@ API CUresult cuGraphGetNodes(CUgraph graph, CUgraphNode *node, size_t *n) {
 /* Adds w, which must stand behind nodes of the same graph. */
 static CUresult add(CUgraphNode *node, CUgraph g, const CUgraphNode *before, size_t n, Work *w) {
   bool ok = node && g && (before || n == 0);
-  for (size_t i = 0; ok && i < n; i++) ok = place_of(g, before[i]) >= 0;
+  for (size_t i = 0; ok && i < n; i++) ok = graph_has(g, before[i]);
   if (!ok) return work_clear(w), CUDA_ERROR_INVALID_VALUE;
   *node = graph_add(g, w, before, n);
   return CUDA_SUCCESS;
@@ -254,7 +254,7 @@ API CUresult cuGraphAddDependencies_v2(CUgraph graph, const CUgraphNode *from,
   (void)edge;
   if (!graph || ((!from || !to) && n > 0)) return CUDA_ERROR_INVALID_VALUE;
   for (size_t i = 0; i < n; i++)
-    if (place_of(graph, from[i]) < 0 || place_of(graph, to[i]) < 0) return CUDA_ERROR_INVALID_VALUE;
+    if (!graph_has(graph, from[i]) || !graph_has(graph, to[i])) return CUDA_ERROR_INVALID_VALUE;
   for (size_t i = 0; i < n; i++) {
     CUgraphNode node = to[i];
     node->before = realloc(node->before, (size_t)(node->nbefore + 1) * sizeof *node->before);

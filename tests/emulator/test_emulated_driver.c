@@ -376,11 +376,50 @@ static void fork_body(const void *data) {
   NEED(first(&d, x) == 3);
 }
 
+/* Branches that part and meet again and again are as many paths as numbers of so many bits. */
+static void forks_body(const void *data) {
+  enum { FORKS = 100 };
+  Driver d;
+  CUgraph g;
+  CUgraphExec exec;
+  CUstream s, t;
+  CUevent fork, join;
+  (void)data;
+  driver_open(&d);
+  CUfunction add = driver_function(&d, driver_compile(&d, ADD, "add"), "add_one");
+  CUdeviceptr x = driver_buffer(&d, NULL, 256), y = driver_buffer(&d, NULL, 256);
+  OK(d.cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+  OK(d.cuStreamCreate(&t, CU_STREAM_NON_BLOCKING));
+  OK(d.cuEventCreate(&fork, CU_EVENT_DISABLE_TIMING));
+  OK(d.cuEventCreate(&join, CU_EVENT_DISABLE_TIMING));
+  for (int joined = 0; joined < 2; joined++) {
+    OK(d.cuStreamBeginCapture_v2(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    OK(d.cuMemsetD32Async(x, 0, 64, s));
+    OK(d.cuMemsetD32Async(y, 0, 64, s));
+    for (int i = 0; i < FORKS; i++) {
+      OK(d.cuEventRecord(fork, s));
+      OK(d.cuStreamWaitEvent(t, fork, 0));
+      launch(&d, add, y, t);
+      OK(d.cuEventRecord(join, t));
+      launch(&d, add, x, s);
+      if (joined || i < FORKS - 1) OK(d.cuStreamWaitEvent(s, join, 0));
+    }
+    NEED(d.cuStreamEndCapture(s, &g) ==
+         (joined ? CUDA_SUCCESS : CUDA_ERROR_STREAM_CAPTURE_UNJOINED));
+  }
+  OK(d.cuGraphInstantiateWithFlags(&exec, g, 0));
+  OK(d.cuGraphLaunch(exec, s));
+  OK(d.cuStreamSynchronize(s));
+  NEED(first(&d, x) == FORKS && first(&d, y) == FORKS);
+}
+
 static void test_captures(void **state) {
   (void)state;
   expect(capture_body, NULL, NULL, NULL);
   expect(fork_body, NULL, NULL, NULL);
   expect(fork_body, "MLO_EMU_ORDER", "reverse", NULL);
+  expect(forks_body, NULL, NULL, NULL);
+  expect(forks_body, "MLO_EMU_ORDER", "random", NULL);
 }
 
 /* With MLO_EMU_LAZY=1, work runs when the host waits for it. */

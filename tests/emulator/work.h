@@ -56,6 +56,8 @@ struct CUgraphNode_st {
   CUgraph body;        /* of a loop; owned */
   CUgraphNode *before; /* that must have run */
   int nbefore;
+  int place;       /* in its graph */
+  unsigned search; /* the last one that came here */
 };
 
 struct CUgraph_st {
