@@ -6,6 +6,8 @@
 #include "runtime/run.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 bool rt_fetch(RtDevice *d, const MloArray *array, int n) {
   for (int i = 0; i < n; i++) {
@@ -53,6 +55,13 @@ bool rt_device_begin(RtDevice *d) {
 /* Rows of functions are of either device; a schedule tells which are there. */
 static bool has_host_code(const MloProgram *p) { return p->nstmt > 0 || !p->cuda; }
 
+/* Whether the environment's variable, if it is set, is one of two words. */
+static bool is_word(const char *name, const char *one, const char *other, RtErr *e) {
+  const char *is = getenv(name);
+  return !is || !*is || !strcmp(is, one) || !strcmp(is, other) ||
+         rt_fail(e, RT_USAGE, "%s is `%s` or `%s`, not `%s`", name, one, other, is);
+}
+
 bool rt_device_open(RtDevice *d, MloRun *run, RtErr *e) {
   const MloProgram *p = run->program;
   RtDeviceKind kind = run->option.device;
@@ -70,6 +79,9 @@ bool rt_device_open(RtDevice *d, MloRun *run, RtErr *e) {
                    "build %s",
                    p->source);
   if (kind == DEVICE_CPU || !p->cuda) return true;
+  if (!is_word("MLO_GRAPH_LOOPS", "nodes", "fixed", e) ||
+      !is_word("MLO_BATCHES", "ahead", "late", e))
+    return false;
   if (rt_device_cuda(d, run, &trouble)) return true;
   rt_device_host(d, run);
   if (kind == DEVICE_CUDA || !host) return rt_fail(e, trouble.code, "%s", trouble.text);

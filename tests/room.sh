@@ -105,6 +105,12 @@ for name in long stops; do
   cmp $name.whole/final.npz $name.part/final.npz || fail "$name: other results"
 done
 
+for name in MLO_BATCHES MLO_GRAPH_LOOPS; do
+  code=0
+  env $name=nonsense ./p --quiet 2>said || code=$?
+  [ $code = 2 ] || fail "exit code $code, not 2, with $name=nonsense"
+  grep -q "$name is .* or .*, not .nonsense" said || fail "$(cat said)"
+done
 code=0
 MLO_EMU_MEMORY=4000 ./p --quiet 2>said || code=$?
 [ $code = 5 ] || fail "exit code $code, not 5"

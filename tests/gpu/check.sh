@@ -328,7 +328,7 @@ batches() {
   local given how
   mapfile -t given < <(data_of "$1")
   for how in device ahead late; do
-    MLO_BATCHES=$how GPU_SLICE=$slice on 120 "time_$1 $how" "$bin/time_$1" -v --device=cuda --steps=5 --out "$work/out/$how-$1" "${given[@]}" || return 0
+    MLO_BATCHES=${how#device} GPU_SLICE=$slice on 120 "time_$1 $how" "$bin/time_$1" -v --device=cuda --steps=5 --out "$work/out/$how-$1" "${given[@]}" || return 0
     eval "$how=$(awk -F '\t' '$1 == "step" { print $2 }' "$work/logs/time_$1 $how")"
   done
   row "$2: a step, batches copied ahead from the host's memory" "$(calc %.1f "1e6 * $ahead") us; when drawn $(calc %.1f "1e6 * $late") us; data on the device $(calc %.1f "1e6 * $device") us" \
