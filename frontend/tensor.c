@@ -217,6 +217,10 @@ Value v_scatter_max(Ops *o, Value index, Value update, SDim rows) {
 Value v_iota(Ops *o, SType shape, int axis) {
   shape.dtype = DT_I32;
   if (!chunk_row_by_row(o, value_new(shape, NULL), axis)) return value_bad();
+  if (shape.dim[axis].value > (int64_t)INT32_MAX + 1) {
+    ops_error(o, o->at, "E0221", "`%s` is too large for %s here", shape.dim[axis].text, o->what);
+    return value_bad();
+  }
   Type c;
   return value_new(shape, stype_concrete(shape, &c) ? ir_iota(o->g, c, axis) : NULL);
 }

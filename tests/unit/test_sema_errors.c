@@ -160,6 +160,7 @@ static const Wrong statements[] = {
     {"minimize norm2(net(w));", "E0101@2"},
     {"minimize norm2(sort(w));", "E0110@2"},
     {"minimize norm2(w) + mean(train.y + 3000000000);", "E0219@2"},
+    {"minimize sum(1.0 * iota(3000000000)) + norm2(w);", "E0221@2"},
     {"minimize sum(full(1, 2000000, 2000000)) + norm2(w);", "E0221@2"},
     {"let w = 1;\nminimize norm2(w);", "E0102@2"},
     {"var x : f32[D] = he_norml;\nminimize norm2(w + x);", "E0101@2"},
