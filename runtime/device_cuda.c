@@ -77,9 +77,7 @@ static void free_buffers(Cuda *c) {
   }
 }
 
-/* The whole arena; where that does not fit, or must not, all but what may stay in the host's
- * memory.
- */
+/* The whole arena; where it does not fit, or must not, all but what may stay on the host. */
 static bool fit(RtDevice *d, size_t work, RtErr *e) {
   Cuda *c = d->cuda;
   RtErr whole = {0};
