@@ -82,12 +82,13 @@ void cuda_find_ahead(RtDevice *d) {
   Cuda *c = d->cuda;
   RtErr why = {0};
   size_t bytes = 0, at = 0;
-  if (c->nhole == 0 || c->code->nahead == 0 || told("late")) return;
-  for (int i = 0; i < c->code->nahead; i++)
+  int n = c->code->nahead;
+  if (c->nhole == 0 || n <= 0 || told("late")) return;
+  for (int i = 0; i < n; i++)
     if (may_run_ahead(d, i)) bytes += bytes_of(&c->code->ahead[i]);
-  c->ahead.draw = calloc((size_t)c->code->nahead, sizeof *c->ahead.draw);
+  c->ahead.draw = calloc((size_t)n, sizeof *c->ahead.draw);
   bool ok = bytes > 0 && c->ahead.draw && make_room(c, bytes, &why);
-  for (int i = 0; ok && i < c->code->nahead; i++)
+  for (int i = 0; ok && i < n; i++)
     if (may_run_ahead(d, i)) ok = place_copies(c, i, &at);
   if (!ok) cuda_free_ahead(c);
   if (!d->run->option.verbose || bytes == 0) return;
