@@ -83,7 +83,7 @@ MLO_EMU_MEMORY=6000000 ./p --quiet --resume half/checkpoints/0000000002.npz --ou
 cmp whole/final.npz rest/final.npz || fail "other results after --resume"
 cmp whole/metrics.csv rest/metrics.csv || fail "other metrics after --resume"
 
-# Without room for the copies batches are read when they are drawn: 4000 bytes less each time, until it does not fit at all.
+# Without room for the copies batches are read when they are drawn: 40 kB less each time, until it does not fit at all.
 bytes=1400000 seen=
 while MLO_EMU_MEMORY=$bytes ./p --verbose --progress=none --out tight >table 2>said; do
   cmp whole/final.npz tight/final.npz || fail "other results with $bytes bytes"

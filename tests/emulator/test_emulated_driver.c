@@ -341,6 +341,14 @@ static void capture_body(const void *data) {
        CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
 }
 
+/* Two streams, and events for where they part and meet. */
+static void open_fork(Driver *d, CUstream *s, CUstream *t, CUevent *fork, CUevent *join) {
+  OK(d->cuStreamCreate(s, CU_STREAM_NON_BLOCKING));
+  OK(d->cuStreamCreate(t, CU_STREAM_NON_BLOCKING));
+  OK(d->cuEventCreate(fork, CU_EVENT_DISABLE_TIMING));
+  OK(d->cuEventCreate(join, CU_EVENT_DISABLE_TIMING));
+}
+
 /* Two streams in one capture; unless the second is joined again, it fails. */
 static void fork_body(const void *data) {
   Driver d;
@@ -353,10 +361,7 @@ static void fork_body(const void *data) {
   CUmodule m = driver_compile(&d, ADD, "add");
   CUfunction add = driver_function(&d, m, "add_one"), twice = driver_function(&d, m, "twice");
   CUdeviceptr x = driver_buffer(&d, NULL, 256);
-  OK(d.cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
-  OK(d.cuStreamCreate(&t, CU_STREAM_NON_BLOCKING));
-  OK(d.cuEventCreate(&fork, CU_EVENT_DISABLE_TIMING));
-  OK(d.cuEventCreate(&join, CU_EVENT_DISABLE_TIMING));
+  open_fork(&d, &s, &t, &fork, &join);
   for (int joined = 0; joined < 2; joined++) {
     OK(d.cuStreamBeginCapture_v2(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
     OK(d.cuMemsetD32Async(x, 0x3f800000, 64, s));
@@ -388,10 +393,7 @@ static void forks_body(const void *data) {
   driver_open(&d);
   CUfunction add = driver_function(&d, driver_compile(&d, ADD, "add"), "add_one");
   CUdeviceptr x = driver_buffer(&d, NULL, 256), y = driver_buffer(&d, NULL, 256);
-  OK(d.cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
-  OK(d.cuStreamCreate(&t, CU_STREAM_NON_BLOCKING));
-  OK(d.cuEventCreate(&fork, CU_EVENT_DISABLE_TIMING));
-  OK(d.cuEventCreate(&join, CU_EVENT_DISABLE_TIMING));
+  open_fork(&d, &s, &t, &fork, &join);
   for (int joined = 0; joined < 2; joined++) {
     OK(d.cuStreamBeginCapture_v2(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
     OK(d.cuMemsetD32Async(x, 0, 64, s));
